@@ -1,0 +1,344 @@
+//! Offsets: where a feed was left. Made, compared and stored by the engine only.
+
+use crate::{Cursor, Error, JsonScalar, Result, canonical_json};
+use serde_json::{Map, Value};
+use std::collections::BTreeMap;
+
+/// Version of the form written here.
+pub const OFFSET_VERSION: u64 = 1;
+
+/// Longest text of an offset, in bytes; what does not fit belongs into a state blob.
+const MAX_BYTES: usize = 64 * 1024;
+
+/// Rows of a table, or its deletes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Feed {
+    /// Upserts.
+    Rows,
+    /// Deletes.
+    Deletes,
+}
+
+impl Feed {
+    /// `rows` or `deletes`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Rows => "rows",
+            Self::Deletes => "deletes",
+        }
+    }
+}
+
+/// Identity of a parent.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct PartKey(pub String);
+
+/// A connector's own place: sorted strings, integers, booleans. No host, clock, secret or learnt
+/// fact.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Position(BTreeMap<String, JsonScalar>);
+
+impl Position {
+    /// Adds or replaces a value.
+    pub fn with(mut self, name: impl Into<String>, value: JsonScalar) -> Self {
+        self.0.insert(name.into(), value);
+        self
+    }
+
+    /// The text called `name`.
+    pub fn text(&self, name: &str) -> Option<&str> {
+        match self.0.get(name) {
+            Some(JsonScalar::Text(text)) => Some(text),
+            _ => None,
+        }
+    }
+
+    /// The integer called `name`.
+    pub fn integer(&self, name: &str) -> Option<i64> {
+        match self.0.get(name) {
+            Some(JsonScalar::Int(n)) => Some(*n),
+            _ => None,
+        }
+    }
+}
+
+/// A pass under way: its own upper bound, and the place reached.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Pass {
+    /// Bound that the pass began with, as text.
+    pub upto: Option<String>,
+    /// The connector's place.
+    pub at: Option<Position>,
+    /// Parent being read.
+    pub part: Option<PartKey>,
+}
+
+/// Where a feed was left.
+///
+/// Its text is canonical: sorted keys, the spacing of Python's `json.dumps`, parts that are empty
+/// left out. `{}` is the beginning.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Offset {
+    /// Source id.
+    pub source: String,
+    /// Table name.
+    pub table: String,
+    /// Rows or deletes.
+    pub feed: Feed,
+    /// The options that choose rows, name to value: another repository's offset is refused.
+    pub scope: BTreeMap<String, String>,
+    /// Grows with every slice that has rows.
+    pub seq: u64,
+    /// Order value reached, as the service wrote it.
+    pub cursor: Option<String>,
+    /// Hashes of the rows delivered at exactly `cursor`, sorted.
+    pub ties: Vec<u64>,
+    /// A pass under way.
+    pub pass: Option<Pass>,
+    /// Planned by ranges, not sliced: a replay plans again.
+    pub by_split: bool,
+    /// Content hash of the state blob: rows seen, places by part.
+    pub state: Option<String>,
+    /// Id of the slice that ends here.
+    pub slice: Option<String>,
+}
+
+impl Offset {
+    /// The canonical text.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Internal`](crate::ErrorKind::Internal) if it exceeds 64 KB.
+    pub fn to_text(&self) -> Result<String> {
+        let mut map = Map::new();
+        let mut put = |key: &str, value: Option<Value>| {
+            if let Some(value) = value {
+                map.insert(key.to_owned(), value);
+            }
+        };
+        put("v", Some(Value::from(OFFSET_VERSION)));
+        put("source", Some(Value::from(self.source.as_str())));
+        put("table", Some(Value::from(self.table.as_str())));
+        put("feed", Some(Value::from(self.feed.name())));
+        put("scope", (!self.scope.is_empty()).then(|| text_map(&self.scope)));
+        put("seq", Some(Value::from(self.seq)));
+        put("cursor", self.cursor.as_deref().map(Value::from));
+        let ties = || self.ties.iter().map(|t| Value::from(format!("{t:016x}"))).collect();
+        put("ties", (!self.ties.is_empty()).then(|| Value::Array(ties())));
+        put("pass", self.pass.as_ref().map(pass_value));
+        put("by_split", self.by_split.then_some(Value::Bool(true)));
+        put("state", self.state.as_deref().map(Value::from));
+        put("slice", self.slice.as_deref().map(Value::from));
+        let text = canonical_json(&Value::Object(map));
+        if text.len() > MAX_BYTES {
+            return Err(Error::internal(format!("an offset of {} bytes", text.len())));
+        }
+
+        Ok(text)
+    }
+
+    /// Reads the canonical text, or any JSON of the same content.
+    ///
+    /// `{}` gives `None`. An object without `v` that has nothing but `cursor` is the form of the
+    /// Python connectors (version 0): it is returned with empty `source` and `table`.
+    ///
+    /// # Errors
+    /// [`ErrorKind::OffsetInvalid`](crate::ErrorKind::OffsetInvalid) for anything else.
+    pub fn from_text(text: &str) -> Result<Option<Self>> {
+        let invalid = |what: &str| {
+            Error::offset_invalid(format!(
+                "{what}: '{}'; use a new checkpoint",
+                text.chars().take(80).collect::<String>()
+            ))
+        };
+        let value: Value =
+            serde_json::from_str(text).map_err(|e| invalid("the offset is no JSON").source(e))?;
+        let Value::Object(mut map) = value else {
+            return Err(invalid("the offset is no JSON object"));
+        };
+        if map.is_empty() {
+            return Ok(None);
+        }
+        let string = |value: Option<Value>| match value {
+            Some(Value::String(s)) => Ok(Some(s)),
+            None => Ok(None),
+            Some(_) => Err(invalid("the offset has a field of the wrong type")),
+        };
+        if !map.contains_key("v") {
+            if map.len() > 1 || !matches!(map.get("cursor"), Some(Value::String(_))) {
+                return Err(invalid("the offset is of an unknown form"));
+            }
+            let mut offset = Self::beginning("", "", Feed::Rows);
+            offset.cursor = string(map.remove("cursor"))?;
+            return Ok(Some(offset));
+        }
+        let version = map.remove("v").and_then(|v| v.as_u64());
+        if version != Some(OFFSET_VERSION) {
+            return Err(invalid("the offset was written by another version of this library"));
+        }
+        let feed = match string(map.remove("feed"))?.as_deref() {
+            Some("rows") => Feed::Rows,
+            Some("deletes") => Feed::Deletes,
+            _ => return Err(invalid("the offset names no feed")),
+        };
+        let source = string(map.remove("source"))?.ok_or_else(|| invalid("no source"))?;
+        let table = string(map.remove("table"))?.ok_or_else(|| invalid("no table"))?;
+        let mut offset = Self::beginning(source, table, feed);
+        offset.seq = map.remove("seq").and_then(|v| v.as_u64()).ok_or_else(|| invalid("no seq"))?;
+        offset.cursor = string(map.remove("cursor"))?;
+        offset.state = string(map.remove("state"))?;
+        offset.slice = string(map.remove("slice"))?;
+        offset.by_split = map.remove("by_split").is_some_and(|v| v == Value::Bool(true));
+        if let Some(Value::Object(scope)) = map.remove("scope") {
+            for (name, value) in scope {
+                let value = string(Some(value))?.unwrap_or_default();
+                offset.scope.insert(name, value);
+            }
+        }
+        if let Some(Value::Array(ties)) = map.remove("ties") {
+            for tie in ties {
+                let tie = tie.as_str().and_then(|t| u64::from_str_radix(t, 16).ok());
+                offset.ties.push(tie.ok_or_else(|| invalid("the offset has a bad tie"))?);
+            }
+        }
+        if let Some(pass) = map.remove("pass") {
+            offset.pass = Some(pass_from(&pass).ok_or_else(|| invalid("a bad pass"))?);
+        }
+        if let Some(key) = map.keys().next() {
+            return Err(invalid(&format!("the offset has an unknown field '{key}'")));
+        }
+
+        Ok(Some(offset))
+    }
+
+    /// The place before the first row.
+    pub fn beginning(source: impl Into<String>, table: impl Into<String>, feed: Feed) -> Self {
+        Self {
+            source: source.into(),
+            table: table.into(),
+            feed,
+            scope: BTreeMap::new(),
+            seq: 0,
+            cursor: None,
+            ties: Vec::new(),
+            pass: None,
+            by_split: false,
+            state: None,
+            slice: None,
+        }
+    }
+
+    /// Puts a cursor in, keeping the old text if the value is the same in another spelling.
+    pub fn advance(&mut self, old: Option<&Cursor>, new: &Cursor) {
+        self.cursor = match old {
+            Some(old) if old == new => Some(old.raw().to_owned()),
+            _ => Some(new.raw().to_owned()),
+        };
+    }
+}
+
+fn text_map(map: &BTreeMap<String, String>) -> Value {
+    Value::Object(map.iter().map(|(k, v)| (k.clone(), Value::from(v.as_str()))).collect())
+}
+
+fn pass_value(pass: &Pass) -> Value {
+    let mut map = Map::new();
+    if let Some(upto) = &pass.upto {
+        map.insert("upto".into(), Value::from(upto.as_str()));
+    }
+    if let Some(Position(at)) = &pass.at {
+        let at = at.iter().map(|(k, v)| (k.clone(), v.to_value())).collect();
+        map.insert("at".into(), Value::Object(at));
+    }
+    if let Some(PartKey(part)) = &pass.part {
+        map.insert("part".into(), Value::from(part.as_str()));
+    }
+
+    Value::Object(map)
+}
+
+fn pass_from(value: &Value) -> Option<Pass> {
+    let map = value.as_object()?;
+    let at = match map.get("at") {
+        None => None,
+        Some(at) => {
+            let scalars = at.as_object()?.iter();
+            let scalars = scalars.map(|(k, v)| Some((k.clone(), JsonScalar::from_value(v)?)));
+            Some(Position(scalars.collect::<Option<_>>()?))
+        }
+    };
+
+    Some(Pass {
+        upto: map.get("upto").and_then(Value::as_str).map(str::to_owned),
+        at,
+        part: map.get("part").and_then(Value::as_str).map(|p| PartKey(p.to_owned())),
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::ErrorKind;
+    use proptest::prelude::*;
+
+    fn sample() -> Offset {
+        let mut offset = Offset::beginning("github", "issues", Feed::Rows);
+        offset.scope.insert("repo".into(), "widgets".into());
+        offset.seq = 2;
+        offset.cursor = Some("2031-03-01T10:00:05Z".into());
+        offset.ties = vec![7, 255];
+        offset.slice = Some("abc".into());
+        offset
+    }
+
+    #[test]
+    fn text_is_canonical() {
+        assert_eq!(
+            sample().to_text().unwrap(),
+            concat!(
+                r#"{"cursor": "2031-03-01T10:00:05Z", "feed": "rows", "#,
+                r#""scope": {"repo": "widgets"}, "seq": 2, "slice": "abc", "source": "github", "#,
+                r#""table": "issues", "ties": ["0000000000000007", "00000000000000ff"], "v": 1}"#
+            )
+        );
+    }
+
+    #[test]
+    fn beginning_and_the_python_form_are_read() {
+        assert_eq!(Offset::from_text("{}").unwrap(), None);
+        let old = Offset::from_text(r#"{"cursor":"2031-03-01T10:00:00Z"}"#).unwrap().unwrap();
+        assert_eq!(
+            (old.source.as_str(), old.cursor.as_deref()),
+            ("", Some("2031-03-01T10:00:00Z"))
+        );
+    }
+
+    #[test]
+    fn foreign_forms_are_refused() {
+        for text in
+            ["", "[]", "null", r#"{"c": 1}"#, r#"{"cursor": 5}"#, r#"{"v": 2}"#, r#"{"v": 1}"#]
+        {
+            let error = Offset::from_text(text).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::OffsetInvalid, "{text}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn text_round_trips(
+            table in ".{0,8}", seq in any::<u64>(), cursor in proptest::option::of(".{0,20}"),
+            ties in proptest::collection::vec(any::<u64>(), 0..5), n in any::<i64>(),
+            scope in proptest::collection::btree_map("[a-z]{1,5}", ".{0,9}", 0..3),
+        ) {
+            let mut offset = Offset::beginning("s", table, Feed::Deletes);
+            (offset.seq, offset.cursor, offset.ties, offset.scope) = (seq, cursor, ties, scope);
+            offset.pass = Some(Pass {
+                upto: Some("x".into()),
+                at: Some(Position::default().with("n", JsonScalar::Int(n))),
+                part: Some(PartKey("é".into())),
+            });
+            let text = offset.to_text().unwrap();
+            prop_assert!(text.is_ascii());
+            prop_assert_eq!(Offset::from_text(&text).unwrap(), Some(offset));
+        }
+    }
+}

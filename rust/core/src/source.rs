@@ -1,0 +1,27 @@
+//! How a source is found and built.
+
+use crate::{Clock, Connector, Metrics, OptionSpec, Result, Settings};
+use std::sync::Arc;
+
+/// What a connector is built from.
+#[derive(Clone)]
+pub struct Context {
+    /// Checked options, of the connection and of the framework.
+    pub settings: Arc<Settings>,
+    /// The current time.
+    pub clock: Arc<dyn Clock>,
+    /// Counters that the read reports.
+    pub metrics: Arc<Metrics>,
+}
+
+/// A source as the registry knows it.
+pub struct Source {
+    /// Id: option `sourceName`, folder, simulator spec and page in `docs/`.
+    pub name: &'static str,
+    /// Options of the connection: credentials and hosts.
+    pub connection_options: &'static [OptionSpec],
+    /// Options of its tables: what to read and how.
+    pub table_options: &'static [OptionSpec],
+    /// Builds the connector; does no input or output.
+    pub build: fn(&Context) -> Result<Arc<dyn Connector>>,
+}

@@ -1,0 +1,176 @@
+//! What the engine must know of a table.
+
+use crate::{CursorKind, FieldPath, Step, TableSchema};
+use std::time::Duration;
+
+/// How the destination takes a table in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Ingestion {
+    /// The whole table at each run; vanished keys are deleted.
+    Snapshot,
+    /// Upserts by key, ordered by cursor.
+    Cdc,
+    /// Upserts and, from a feed of their own, deletes.
+    CdcWithDeletes,
+    /// Plain inserts.
+    Append,
+}
+
+impl Ingestion {
+    /// The name users see: `snapshot`, `cdc`, `cdc_with_deletes` or `append`.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Snapshot => "snapshot",
+            Self::Cdc => "cdc",
+            Self::CdcWithDeletes => "cdc_with_deletes",
+            Self::Append => "append",
+        }
+    }
+}
+
+/// Where a drain ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Until {
+    /// Our clock, or the service's where that is behind ours, less `settle`.
+    Clock {
+        /// How long the service may take to show a change.
+        settle: Duration,
+    },
+    /// What [`Connector::latest`](crate::Connector::latest) says.
+    Latest,
+    /// The end of one pass.
+    Pass,
+}
+
+/// The value a feed is ordered and filtered by; not always the public cursor.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Order {
+    /// Its column path; `None` if rows lack it and pages state it.
+    pub field: Option<FieldPath>,
+    /// How values compare.
+    pub kind: CursorKind,
+    /// Smallest difference the service can filter by.
+    pub step: Step,
+    /// Where a drain ends.
+    pub until: Until,
+    /// How far back a drain looks for rows that became visible late.
+    pub lookback: Duration,
+}
+
+impl Order {
+    /// Instants in column `field`, read up to the clock.
+    pub fn instants(field: &str, step: Step) -> Self {
+        Self {
+            field: Some(FieldPath::field(field)),
+            kind: CursorKind::Instant,
+            step,
+            until: Until::Clock { settle: Duration::ZERO },
+            lookback: Duration::ZERO,
+        }
+    }
+
+    /// Looks this far back at the start of each drain.
+    pub fn lookback(mut self, lookback: Duration) -> Self {
+        self.lookback = lookback;
+        self
+    }
+}
+
+/// How a read advances.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Progress {
+    /// No order: the whole table, in batch reads only.
+    Snapshot,
+    /// Sorted by `order`; after `restart_pages` pages the engine reads again from the value
+    /// reached, so that a list that moves hides no row.
+    Ascending {
+        /// Order of the list.
+        order: Order,
+        /// Pages after which to read again from the value reached; 1 for page numbers.
+        restart_pages: u32,
+    },
+    /// Newest first: the engine stops at the first page reaching the lower bound.
+    Descending {
+        /// Order of the list.
+        order: Order,
+    },
+    /// Both bounds are given. `sorted`: pages inside a window are read as
+    /// [`Ascending`](Self::Ascending) reads them; else a window of several pages is read until a
+    /// reading brings nothing new.
+    Windows {
+        /// What the bounds apply to.
+        order: Order,
+        /// First length of a window.
+        window: Duration,
+        /// Whether the service sorts by `order`, ascending, inside a window.
+        sorted: bool,
+        /// An unchanging field by which batch reads may be split.
+        split_by: Option<FieldPath>,
+    },
+    /// Whole walk; rows outside the range are left out. Safe points: the end, and any `At`.
+    OnePass {
+        /// What the range applies to.
+        order: Order,
+    },
+    /// The service keeps the place (delta link, history id).
+    Token {
+        /// Order of the rows, if they have one.
+        order: Option<Order>,
+        /// How long the service remembers a place.
+        life: Duration,
+    },
+}
+
+impl Progress {
+    /// The order, where there is one.
+    pub fn order(&self) -> Option<&Order> {
+        match self {
+            Self::Snapshot => None,
+            Self::Ascending { order, .. }
+            | Self::Descending { order }
+            | Self::Windows { order, .. }
+            | Self::OnePass { order } => Some(order),
+            Self::Token { order, .. } => order.as_ref(),
+        }
+    }
+}
+
+/// A table: schema, keys, cursor and how a read advances.
+#[derive(Clone, Debug)]
+pub struct TableSpec {
+    /// Columns.
+    pub schema: TableSchema,
+    /// How the destination takes it in.
+    pub ingestion: Ingestion,
+    /// Column paths of the primary key; may be empty for `append`.
+    pub key: Vec<FieldPath>,
+    /// Column path that orders changes at the destination.
+    pub cursor: Option<FieldPath>,
+    /// How rows are read.
+    pub rows: Progress,
+    /// How deletes are read, if the table has a feed of them.
+    pub deletes: Option<Progress>,
+    /// Whether it is read under parents, listed by [`Connector::parts`](crate::Connector::parts).
+    pub parts: bool,
+    /// Fields differ at every call: rows are told apart by key and order value only.
+    pub volatile: bool,
+    /// Version of the connector's [`Position`](crate::Position)s.
+    pub position_version: u32,
+}
+
+impl TableSpec {
+    /// A table without deletes, parents or positions.
+    pub fn new(schema: TableSchema, ingestion: Ingestion, key: &[&str], rows: Progress) -> Self {
+        Self {
+            cursor: rows.order().and_then(|o| o.field.clone()),
+            schema,
+            ingestion,
+            key: key.iter().map(|k| FieldPath::field(*k)).collect(),
+            rows,
+            deletes: None,
+            parts: false,
+            volatile: false,
+            position_version: 1,
+        }
+    }
+}
