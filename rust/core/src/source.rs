@@ -20,8 +20,17 @@ pub struct Source {
     pub name: &'static str,
     /// Options of the connection: credentials and hosts.
     pub connection_options: &'static [OptionSpec],
+    /// Options of the kit that it talks through (timeouts, retries); empty without one.
+    pub kit_options: &'static [OptionSpec],
     /// Options of its tables: what to read and how.
     pub table_options: &'static [OptionSpec],
     /// Builds the connector; does no input or output.
     pub build: fn(&Context) -> Result<Arc<dyn Connector>>,
+}
+
+impl Source {
+    /// Every option that it understands, framework options excepted.
+    pub fn options(&self) -> impl Iterator<Item = &'static OptionSpec> {
+        self.connection_options.iter().chain(self.table_options).chain(self.kit_options)
+    }
 }
