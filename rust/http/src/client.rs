@@ -1,0 +1,399 @@
+//! The client: one request with all that belongs to it.
+
+use crate::auth::Auth;
+use crate::guard::GuardedResolver;
+use crate::options::Policy;
+use crate::origin::Base;
+use crate::redact::Redactor;
+use crate::reply::{ErrorReply, Verdict};
+use crate::request::Request;
+use crate::response::{About, Response};
+use crate::retry;
+use lakeflow_core::{Clock, Context, Error, ErrorKind, Metrics, Result, Retry, Secret};
+use reqwest::Method;
+use reqwest::header::{
+    ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, HeaderMap, HeaderName, HeaderValue, USER_AGENT,
+};
+use std::fmt;
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
+use tokio::time::{Instant, sleep, sleep_until, timeout};
+use url::Url;
+
+type Mapping = Box<dyn Fn(&ErrorReply<'_>) -> Verdict + Send + Sync>;
+
+/// Sends requests to one origin; clones share connections and limits.
+#[derive(Clone)]
+pub struct Client(Arc<Inner>);
+
+pub(crate) struct Inner {
+    pub(crate) base: Base,
+    pub(crate) policy: Policy,
+    pub(crate) clock: Arc<dyn Clock>,
+    pub(crate) metrics: Arc<Metrics>,
+    pub(crate) redactor: Redactor,
+    pub(crate) mapping: Mapping,
+    headers: HeaderMap,
+    /// Made at the first request: it reads certificates from disk.
+    http: OnceLock<reqwest::Client>,
+    /// No request is sent before, because the service asked one of them to wait.
+    not_before: Mutex<Option<Instant>>,
+}
+
+/// A request made ready to be sent, several times if need be.
+pub(crate) struct Prepared {
+    pub(crate) method: Method,
+    pub(crate) url: Url,
+    pub(crate) headers: HeaderMap,
+    pub(crate) request: Request,
+    pub(crate) about: Arc<About>,
+}
+
+impl Client {
+    /// A builder for a client of the API below `base_url`.
+    ///
+    /// [`OPTIONS`](crate::OPTIONS) come from the settings of `context`, and the settings' secrets
+    /// are removed from every error text. Nothing is read or sent before the first request.
+    ///
+    /// # Errors
+    /// [`ErrorKind::ConfigInvalid`] if `base_url` is malformed, holds credentials, is plain `http`
+    /// to another machine without `allowInsecureHttp`, or is a link-local or metadata address.
+    pub fn builder(context: &Context, base_url: &str) -> Result<ClientBuilder> {
+        let policy = Policy::of(&context.settings);
+        let mut headers = HeaderMap::new();
+        headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
+        headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("gzip"));
+        let agent = concat!("lakeflow-connect/", env!("CARGO_PKG_VERSION"));
+        headers.insert(USER_AGENT, HeaderValue::from_static(agent));
+
+        Ok(ClientBuilder {
+            base: Base::parse(base_url, policy.allow_insecure_http)?,
+            policy,
+            clock: context.clock.clone(),
+            metrics: context.metrics.clone(),
+            secrets: context.settings.secrets(),
+            mapping: Box::new(|reply| Verdict::of_status(reply.status)),
+            headers: Ok(headers),
+            auth: Auth::None,
+        })
+    }
+
+    /// Sends `request` and reads the whole answer, repeating it where that is safe and of use.
+    ///
+    /// Layers, outermost first: cancelling (drop the future), total deadline, retry, deadline of
+    /// one attempt, credentials. Pauses that the service asks for hold back all clones and do not
+    /// count towards the total deadline.
+    ///
+    /// # Errors
+    /// What the mapping of [`ClientBuilder::errors`] says of error responses;
+    /// [`ErrorKind::SourceUnavailable`] for failed connections and timeouts;
+    /// [`ErrorKind::BadResponse`] for HTML or truncated JSON where JSON is expected, for bodies
+    /// over [`MAX_BODY_BYTES`](crate::MAX_BODY_BYTES), and for redirects that loop or lead to
+    /// another origin. Retry class [`Retry::Exhausted`] if repeats did not help,
+    /// [`Retry::After`] if the service asks for a longer pause than `maxWaitSeconds`.
+    pub async fn send(&self, request: Request) -> Result<Response> {
+        self.send_with(request, Ok).await
+    }
+
+    /// As [`send`](Self::send), where `read` makes something of the answer: if it fails with
+    /// [`Retry::Backoff`] (the answer is broken), the request is repeated.
+    ///
+    /// # Errors
+    /// Those of [`send`](Self::send) and of `read`.
+    pub async fn send_with<T>(
+        &self,
+        request: Request,
+        mut read: impl FnMut(Response) -> Result<T>,
+    ) -> Result<T> {
+        let inner = &*self.0;
+        let prepared = inner.prepare(request).map_err(|e| inner.redactor.error(e))?;
+        let mut deadline = Instant::now() + inner.policy.total_timeout;
+        let mut retries = 0;
+        loop {
+            deadline += inner.wait_for_turn().await;
+            let error = match inner.attempt_in_time(&prepared, deadline).await.and_then(&mut read) {
+                Ok(value) => return Ok(value),
+                Err(error) => prepared.about.finish(error),
+            };
+            let pause = match inner.pause_after(&error, &prepared, retries, deadline) {
+                Ok(pause) => pause,
+                Err(class) => return Err(inner.give_up(error, class, retries)),
+            };
+            tracing::warn!(
+                path = inner.redactor.scrub(prepared.url.path()),
+                code = error.kind().code(),
+                retry = retries + 1,
+                pause_ms = pause.length.as_millis(),
+                "a request failed and is repeated"
+            );
+            if pause.for_all {
+                inner.hold_back(pause.length);
+            } else {
+                sleep(pause.length).await;
+                if pause.asked {
+                    inner.throttled(pause.length);
+                    deadline += pause.length;
+                }
+            }
+            retries += 1;
+            inner.metrics.retries(1);
+        }
+    }
+}
+
+/// A pause before a repeat.
+struct Pause {
+    length: Duration,
+    /// The service asked for it.
+    asked: bool,
+    /// It holds for every request of the client.
+    for_all: bool,
+}
+
+impl Inner {
+    fn prepare(&self, request: Request) -> Result<Prepared> {
+        let mut url = self.base.resolve(&request.target)?;
+        if !request.query.is_empty() {
+            url.query_pairs_mut().extend_pairs(&request.query);
+        }
+        let mut headers = self.headers.clone();
+        for (name, value) in &request.headers {
+            let (name, value) = header(name, value)?;
+            headers.insert(name, value);
+        }
+        let about = Arc::new(About {
+            request: self.redactor.describe(request.method.as_str(), &url),
+            origin: self.base.origin.clone(),
+            redactor: self.redactor.clone(),
+        });
+
+        Ok(Prepared { method: request.method.clone(), url, headers, request, about })
+    }
+
+    /// One attempt within the smaller of its own deadline and `deadline`.
+    async fn attempt_in_time(&self, prepared: &Prepared, deadline: Instant) -> Result<Response> {
+        let left = deadline.saturating_duration_since(Instant::now());
+        let (limit, option) = if left < self.policy.request_timeout {
+            (self.policy.total_timeout, "totalTimeoutSeconds")
+        } else {
+            (self.policy.request_timeout, "requestTimeoutSeconds")
+        };
+        match timeout(left.min(self.policy.request_timeout), self.attempt(prepared)).await {
+            Ok(outcome) => outcome,
+            Err(_) => {
+                let seconds = limit.as_secs_f64();
+                let message = format!("no complete answer within {seconds} s (option '{option}')");
+                Err(Error::new(ErrorKind::SourceUnavailable, message).retry(Retry::Backoff))
+            }
+        }
+    }
+
+    /// The pause before the next attempt, or the retry class of the final error.
+    fn pause_after(
+        &self,
+        error: &Error,
+        prepared: &Prepared,
+        retries: u32,
+        deadline: Instant,
+    ) -> Result<Pause, Retry> {
+        let asked = match error.retry_class() {
+            Retry::Backoff => None,
+            Retry::After(asked) => Some(asked),
+            class => return Err(class),
+        };
+        if let Some(asked) = asked.filter(|a| *a > self.policy.max_wait) {
+            return Err(Retry::After(asked));
+        }
+        if !prepared.request.idempotent || retries >= self.policy.max_retries {
+            return Err(Retry::Exhausted);
+        }
+        let length = asked.map_or_else(|| retry::backoff(retries), |a| retry::pause(a, retries));
+        if asked.is_none() && Instant::now() + length >= deadline {
+            return Err(Retry::Exhausted);
+        }
+
+        Ok(Pause {
+            length,
+            asked: asked.is_some(),
+            for_all: asked.is_some() && error.kind() == ErrorKind::RateLimited,
+        })
+    }
+
+    /// The final error.
+    fn give_up(&self, error: Error, class: Retry, retries: u32) -> Error {
+        let error = match class {
+            Retry::After(pause) => self.too_long(&error, pause).source(error),
+            _ => error,
+        };
+        let error = error.retry(class);
+        if retries > 0 { error.context("attempts", (retries + 1).to_string()) } else { error }
+    }
+
+    fn too_long(&self, error: &Error, pause: Duration) -> Error {
+        let (asked, most) = (pause.as_secs(), self.policy.max_wait.as_secs_f64());
+        let nanos = i128::try_from(pause.as_nanos()).unwrap_or(i128::MAX / 2);
+        let end = self.clock.now().plus_nanos(nanos);
+        let end = end.to_chrono().map(|_| format!(", until {}", end.to_rfc3339(0)));
+        let message = format!(
+            "the service asks for a pause of {asked} s{}; option 'maxWaitSeconds' allows {most}",
+            end.unwrap_or_default()
+        );
+        let pairs = error.context_pairs().iter();
+        pairs.fold(Error::new(error.kind(), message), |e, (key, value)| e.context(key, value))
+    }
+
+    /// Holds back every request for `length`.
+    fn hold_back(&self, length: Duration) {
+        let until = Instant::now() + length;
+        let mut gate = self.not_before.lock().unwrap_or_else(PoisonError::into_inner);
+        *gate = Some(gate.map_or(until, |g| g.max(until)));
+    }
+
+    /// Waits until the service lets requests through again; returns how long that took.
+    async fn wait_for_turn(&self) -> Duration {
+        let gate = *self.not_before.lock().unwrap_or_else(PoisonError::into_inner);
+        let start = Instant::now();
+        let Some(gate) = gate.filter(|g| *g > start) else { return Duration::ZERO };
+        sleep_until(gate).await;
+        let waited = start.elapsed();
+        self.throttled(waited);
+
+        waited
+    }
+
+    fn throttled(&self, waited: Duration) {
+        self.metrics.throttled_ms(u64::try_from(waited.as_millis()).unwrap_or(u64::MAX));
+    }
+
+    /// The connection pool.
+    pub(crate) fn http(&self) -> Result<&reqwest::Client> {
+        if let Some(http) = self.http.get() {
+            return Ok(http);
+        }
+        // Fails only if the process has a provider already, which serves as well.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let mut builder = reqwest::Client::builder()
+            .connect_timeout(self.policy.connect_timeout)
+            .redirect(reqwest::redirect::Policy::none())
+            .retry(reqwest::retry::never())
+            .referer(false)
+            .no_gzip()
+            .tcp_nodelay(true)
+            .min_tls_version(reqwest::tls::Version::TLS_1_2)
+            .dns_resolver(Arc::new(GuardedResolver {
+                loopback_only: !self.base.https && !self.policy.allow_insecure_http,
+            }));
+        if self.base.loopback {
+            // A proxy would take what is meant to stay on this machine.
+            builder = builder.no_proxy();
+        }
+        if !self.base.https {
+            // Spares reading the machine's certificates, and needs none to be installed.
+            builder = builder.tls_certs_only([]);
+        }
+        let http = builder.build().map_err(|e| {
+            Error::config("the HTTP client cannot be set up; are CA certificates installed?")
+                .source(self.redactor.cause(&e))
+        })?;
+
+        Ok(self.http.get_or_init(|| http))
+    }
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "Client({})", self.0.base.origin)
+    }
+}
+
+/// Collects what a [`Client`] needs.
+pub struct ClientBuilder {
+    base: Base,
+    policy: Policy,
+    clock: Arc<dyn Clock>,
+    metrics: Arc<Metrics>,
+    secrets: Vec<Secret>,
+    mapping: Mapping,
+    headers: Result<HeaderMap>,
+    auth: Auth,
+}
+
+impl ClientBuilder {
+    /// Credentials for every request.
+    pub fn auth(mut self, auth: Auth) -> Self {
+        self.auth = auth;
+        self
+    }
+
+    /// A header for every request, in place of a default one (`accept: application/json`).
+    pub fn header(mut self, name: &'static str, value: &str) -> Self {
+        self.headers = self.headers.and_then(|mut headers| {
+            let (name, value) = header(name, value)?;
+            headers.insert(name, value);
+            Ok(headers)
+        });
+        self
+    }
+
+    /// The `User-Agent` header in place of `lakeflow-connect/<version>`.
+    pub fn user_agent(self, value: &str) -> Self {
+        self.header("user-agent", value)
+    }
+
+    /// A further text that must appear in no error, such as a key derived from a credential.
+    pub fn secret(mut self, secret: Secret) -> Self {
+        self.secrets.push(secret);
+        self
+    }
+
+    /// What error responses of this service mean, in place of [`Verdict::of_status`].
+    ///
+    /// `mapping` returns a [`Verdict`], or just a kind.
+    pub fn errors<V: Into<Verdict>>(
+        mut self,
+        mapping: impl Fn(&ErrorReply<'_>) -> V + Send + Sync + 'static,
+    ) -> Self {
+        self.mapping = Box::new(move |reply| mapping(reply).into());
+        self
+    }
+
+    /// The client.
+    ///
+    /// # Errors
+    /// [`ErrorKind::ConfigInvalid`] if credentials or headers hold characters that cannot be sent.
+    pub fn build(self) -> Result<Client> {
+        let mut secrets = self.secrets;
+        secrets.extend(self.auth.secrets());
+        let redactor = Redactor::new(secrets);
+        let mut headers = self.headers.map_err(|e| redactor.error(e))?;
+        if let Some(value) = self.auth.header()? {
+            headers.insert(AUTHORIZATION, value);
+        }
+
+        Ok(Client(Arc::new(Inner {
+            base: self.base,
+            policy: self.policy,
+            clock: self.clock,
+            metrics: self.metrics,
+            redactor,
+            mapping: self.mapping,
+            headers,
+            http: OnceLock::new(),
+            not_before: Mutex::new(None),
+        })))
+    }
+}
+
+impl fmt::Debug for ClientBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "ClientBuilder({})", self.base.origin)
+    }
+}
+
+fn header(name: &str, value: &str) -> Result<(HeaderName, HeaderValue)> {
+    let fail = || Error::config(format!("the value of header '{name}' cannot be sent"));
+    Ok((
+        HeaderName::from_bytes(name.as_bytes()).map_err(|_| fail())?,
+        HeaderValue::from_bytes(value.as_bytes()).map_err(|_| fail())?,
+    ))
+}
