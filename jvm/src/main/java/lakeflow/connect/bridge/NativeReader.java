@@ -1,0 +1,148 @@
+package lakeflow.connect.bridge;
+
+import com.fasterxml.jackson.databind.node.ObjectNode;
+import java.io.Closeable;
+import java.lang.ref.Cleaner;
+import java.util.LinkedHashMap;
+import java.util.Map;
+import java.util.concurrent.atomic.AtomicBoolean;
+import lakeflow.connect.errors.LakeflowException;
+import lakeflow.connect.options.ReadOptions;
+import org.slf4j.Logger;
+import org.slf4j.LoggerFactory;
+
+/** A read under way in native code; owns its handle. May be closed from any thread. */
+public final class NativeReader implements Closeable {
+
+  private static final Logger LOG = LoggerFactory.getLogger(NativeReader.class);
+  private static final Cleaner CLEANER = Cleaner.create();
+  private static final int WAIT_MS = 200;
+
+  private final Handle handle;
+  private final Cleaner.Cleanable cleanable;
+  private volatile Map<String, Long> lastMetrics = Map.of();
+
+  private NativeReader(ObjectNode request, byte[] blob) {
+    NativeLibrary.load();
+    this.handle = new Handle(NativeBridge.open(Json.bytes(request), blob));
+    this.cleanable = CLEANER.register(this, handle);
+  }
+
+  /** Asks for the description of the table that {@code options} name: one chunk of JSON. */
+  static NativeReader describe(ReadOptions options) {
+    return new NativeReader(request("describe", options), null);
+  }
+
+  /** Reads the table; {@code columns} null means all. First chunk is the schema. */
+  public static NativeReader batch(ReadOptions options, Iterable<String> columns) {
+    ObjectNode request = request("batch", options);
+    if (columns == null) {
+      request.putNull("columns");
+    } else {
+      columns.forEach(request.putArray("columns")::add);
+    }
+
+    return new NativeReader(request, null);
+  }
+
+  /** Opens a stream; it can be used once {@link #next()} has said that it is open. */
+  static NativeReader stream(ReadOptions options) {
+    return new NativeReader(request("stream", options), null);
+  }
+
+  /** Reads the next slice of a stream, whose end offset will carry {@code id}. */
+  static NativeReader slice(
+      NativeReader stream, String id, String start, byte[] state, ReadTo end) {
+    ObjectNode request =
+        Json.object()
+            .put("kind", "slice")
+            .put("stream", stream.handle.id)
+            .put("id", id)
+            .put("start", start)
+            .put("limit", end.limit())
+            .put("single_drain", end.singleDrain());
+    return new NativeReader(request, state);
+  }
+
+  /**
+   * Waits for the next chunk; null at the end.
+   *
+   * @throws java.io.UncheckedIOException if the thread is interrupted or its task killed
+   */
+  public byte[] next() {
+    byte[] chunk;
+    do {
+      Interruption.check();
+      chunk = NativeBridge.next(handle.id, WAIT_MS);
+    } while (chunk != null && chunk.length == 0);
+
+    return chunk;
+  }
+
+  /** Counters of the read up to the last chunk; those at its end once it is closed. */
+  public Map<String, Long> metrics() {
+    if (!handle.closed.get()) {
+      try {
+        lastMetrics = counters(ask("metrics"));
+      } catch (LakeflowException e) {
+        LOG.debug("counters of a read that is being closed: handle {}", handle.id, e);
+      }
+    }
+
+    return lastMetrics;
+  }
+
+  /** Asks an operation that takes this handle. */
+  ObjectNode ask(String operation) {
+    return NativeCalls.call(NativeCalls.operation(operation).put("handle", handle.id));
+  }
+
+  static Map<String, Long> counters(ObjectNode object) {
+    Map<String, Long> counters = new LinkedHashMap<>();
+    object.fieldNames().forEachRemaining(n -> counters.put(n, object.path(n).asLong()));
+    return counters;
+  }
+
+  @Override
+  public void close() {
+    metrics();
+    handle.close();
+    cleanable.clean();
+  }
+
+  private static ObjectNode request(String kind, ReadOptions options) {
+    ObjectNode request = Json.object().put("kind", kind);
+    ObjectNode values = request.putObject("options");
+    options.forEach(values::put);
+    return request;
+  }
+
+  /** What is left to do once the reader is gone; holds no reference to it. */
+  private static final class Handle implements Runnable {
+
+    private final long id;
+    private final AtomicBoolean closed = new AtomicBoolean();
+
+    private Handle(long id) {
+      this.id = id;
+    }
+
+    private void close() {
+      if (closed.compareAndSet(false, true)) {
+        NativeBridge.close(id);
+      }
+    }
+
+    @Override
+    public void run() {
+      if (!closed.get()) {
+        LOG.error("a native read was not closed: handle {}", id);
+        try {
+          close();
+        } catch (LakeflowException e) {
+          LOG.error("cannot close the native read: handle {}", id, e);
+        }
+      }
+    }
+  }
+}

@@ -1,0 +1,87 @@
+package lakeflow.connect.spark;
+
+import java.io.Closeable;
+import java.io.IOException;
+import java.io.UncheckedIOException;
+import lakeflow.connect.arrow.ArrowBatches;
+import lakeflow.connect.arrow.ChunkInputStream;
+import lakeflow.connect.internal.FailPoint;
+import org.apache.spark.TaskContext;
+import org.apache.spark.sql.connector.metric.CustomTaskMetric;
+import org.apache.spark.sql.connector.read.PartitionReader;
+import org.apache.spark.sql.types.StructType;
+import org.apache.spark.sql.vectorized.ColumnarBatch;
+import org.apache.spark.util.TaskCompletionListener;
+
+/** Reads an Arrow stream in a task; closes what feeds it when the task ends, however it ends. */
+class ArrowPartitionReader implements PartitionReader<ColumnarBatch> {
+
+  private final Closeable origin;
+  private final ArrowBatches batches;
+  private long records;
+  private boolean first = true;
+  private boolean closed;
+
+  /** Reads {@code chunks}, which {@code origin} provides. */
+  ArrowPartitionReader(ChunkInputStream.Chunks chunks, Closeable origin, StructType schema) {
+    this.origin = origin;
+    this.batches = new ArrowBatches(new ChunkInputStream(chunks), schema);
+    TaskContext task = TaskContext.get();
+    if (task != null) {
+      // A task that is killed does not always close its readers.
+      task.addTaskCompletionListener((TaskCompletionListener) context -> closeQuietly());
+    }
+  }
+
+  @Override
+  public boolean next() throws IOException {
+    if (!batches.next()) {
+      return false;
+    }
+
+    records += batches.current().numRows();
+    if (first) {
+      first = false;
+      FailPoint.reach("first_batch_read");
+    }
+
+    return true;
+  }
+
+  @Override
+  public ColumnarBatch get() {
+    return batches.current();
+  }
+
+  @Override
+  public CustomTaskMetric[] currentMetricsValues() {
+    return new CustomTaskMetric[] {records()};
+  }
+
+  /** Records read so far. */
+  final CustomTaskMetric records() {
+    return RecordsMetric.value(records);
+  }
+
+  @Override
+  public synchronized void close() throws IOException {
+    if (closed) {
+      return;
+    }
+
+    closed = true;
+    try {
+      origin.close();
+    } finally {
+      batches.close();
+    }
+  }
+
+  private void closeQuietly() {
+    try {
+      close();
+    } catch (IOException e) {
+      throw new UncheckedIOException(e);
+    }
+  }
+}

@@ -1,0 +1,113 @@
+package lakeflow.connect.spark;
+
+import java.io.Serial;
+import java.util.Arrays;
+import java.util.List;
+import lakeflow.connect.bridge.NativeReader;
+import lakeflow.connect.internal.FailPoint;
+import lakeflow.connect.options.ReadOptions;
+import org.apache.spark.sql.catalyst.InternalRow;
+import org.apache.spark.sql.connector.metric.CustomTaskMetric;
+import org.apache.spark.sql.connector.read.Batch;
+import org.apache.spark.sql.connector.read.InputPartition;
+import org.apache.spark.sql.connector.read.PartitionReader;
+import org.apache.spark.sql.connector.read.PartitionReaderFactory;
+import org.apache.spark.sql.types.StructType;
+import org.apache.spark.sql.vectorized.ColumnarBatch;
+
+/** A read of the whole table by one task. */
+final class LakeflowBatch implements Batch {
+
+  private final ReadOptions options;
+  private final StructType schema;
+
+  LakeflowBatch(ReadOptions options, StructType schema) {
+    this.options = options;
+    this.schema = schema;
+  }
+
+  @Override
+  public InputPartition[] planInputPartitions() {
+    return new InputPartition[] {new WholeTable()};
+  }
+
+  @Override
+  public PartitionReaderFactory createReaderFactory() {
+    return new Factory(options, schema);
+  }
+
+  /** All rows. */
+  private record WholeTable() implements InputPartition {}
+
+  /** Opens the read on the executor. */
+  private static final class Factory implements PartitionReaderFactory {
+
+    @Serial private static final long serialVersionUID = 1L;
+
+    private final ReadOptions options;
+    private final StructType schema;
+
+    private Factory(ReadOptions options, StructType schema) {
+      this.options = options;
+      this.schema = schema;
+    }
+
+    @Override
+    public boolean supportColumnarReads(InputPartition partition) {
+      return true;
+    }
+
+    @Override
+    public PartitionReader<InternalRow> createReader(InputPartition partition) {
+      throw new UnsupportedOperationException("rows are read in columns");
+    }
+
+    @Override
+    public PartitionReader<ColumnarBatch> createColumnarReader(InputPartition partition) {
+      List<String> columns = Arrays.asList(schema.fieldNames());
+      NativeReader reader = NativeReader.batch(options, columns);
+      return new BatchReader(reader, schema);
+    }
+  }
+
+  /** Batches as native code delivers them. */
+  private static final class BatchReader extends ArrowPartitionReader {
+
+    private final NativeReader reader;
+
+    private BatchReader(NativeReader reader, StructType schema) {
+      super(new Chunks(reader), reader, schema);
+      this.reader = reader;
+    }
+
+    @Override
+    public CustomTaskMetric[] currentMetricsValues() {
+      long requests = reader.metrics().getOrDefault("requests", 0L);
+      return new CustomTaskMetric[] {RequestsMetric.value(requests), records()};
+    }
+  }
+
+  /** Chunks of a native read. */
+  private static final class Chunks
+      implements lakeflow.connect.arrow.ChunkInputStream.Chunks {
+
+    private final NativeReader reader;
+    private int delivered;
+
+    private Chunks(NativeReader reader) {
+      this.reader = reader;
+    }
+
+    @Override
+    public byte[] next() {
+      byte[] chunk = reader.next();
+      delivered++;
+      // The first chunk is the schema.
+      if (chunk != null && delivered == 2) {
+        FailPoint.reach("page_fetched");
+      }
+
+      return chunk;
+    }
+  }
+}

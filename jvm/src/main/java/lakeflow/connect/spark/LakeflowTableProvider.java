@@ -1,0 +1,61 @@
+package lakeflow.connect.spark;
+
+import java.util.Map;
+import lakeflow.connect.bridge.TableDescription;
+import lakeflow.connect.options.ReadOptions;
+import org.apache.spark.sql.connector.catalog.SessionConfigSupport;
+import org.apache.spark.sql.connector.catalog.Table;
+import org.apache.spark.sql.connector.catalog.TableProvider;
+import org.apache.spark.sql.connector.expressions.Transform;
+import org.apache.spark.sql.sources.DataSourceRegister;
+import org.apache.spark.sql.types.StructType;
+import org.apache.spark.sql.util.CaseInsensitiveStringMap;
+
+/** The format {@code lakeflow_connect}: a table of a source, read in batches or as a stream. */
+public final class LakeflowTableProvider
+    implements TableProvider, DataSourceRegister, SessionConfigSupport {
+
+  private static final String NAME = "lakeflow_connect";
+
+  private ReadOptions describedBy;
+  private TableDescription description;
+
+  @Override
+  public String shortName() {
+    return NAME;
+  }
+
+  @Override
+  public String keyPrefix() {
+    return NAME;
+  }
+
+  @Override
+  public boolean supportsExternalMetadata() {
+    return true;
+  }
+
+  @Override
+  public StructType inferSchema(CaseInsensitiveStringMap options) {
+    return Schemas.parse(describe(new ReadOptions(options.asCaseSensitiveMap())));
+  }
+
+  @Override
+  public Table getTable(StructType schema, Transform[] partitioning, Map<String, String> options) {
+    ReadOptions given = new ReadOptions(options);
+    TableDescription found = describe(given);
+    Schemas.requireReadable(found, schema);
+
+    return new LakeflowTable(found, given, schema);
+  }
+
+  /** Spark asks for the schema and then for the table: one request serves both. */
+  private synchronized TableDescription describe(ReadOptions options) {
+    if (description == null || !options.equals(describedBy)) {
+      description = TableDescription.fetch(options);
+      describedBy = options;
+    }
+
+    return description;
+  }
+}

@@ -1,0 +1,128 @@
+//! What Java asks for, as JSON.
+
+use lakeflow_core::{Error, Options, Result};
+use serde::Deserialize;
+use std::collections::BTreeMap;
+
+/// A read to open; the answer is a handle.
+#[derive(Debug, Deserialize)]
+#[serde(tag = "kind", rename_all = "snake_case", deny_unknown_fields)]
+pub enum Open {
+    /// One chunk: the table's description as JSON.
+    Describe {
+        /// Options as the user gave them.
+        options: OptionMap,
+    },
+    /// Chunks: the schema, then one record batch each.
+    Batch {
+        /// Options as the user gave them.
+        options: OptionMap,
+        /// Columns that are wanted, in order; `null`: all.
+        columns: Option<Vec<String>>,
+    },
+    /// No chunk: the end says that slices can be opened.
+    Stream {
+        /// Options as the user gave them.
+        options: OptionMap,
+    },
+    /// Chunks as of a batch; `slice_end` answers once they have ended.
+    Slice {
+        /// Handle of the stream.
+        stream: i64,
+        /// Id that the end offset shall carry; the caller names its file by it beforehand.
+        id: String,
+        /// Offset text to read from, `{}` for the beginning.
+        start: String,
+        /// Rows after which to stop at the next safe point; `null`: read all.
+        limit: Option<u64>,
+        /// Whether the stream ends with the first drain.
+        single_drain: bool,
+    },
+}
+
+/// A question that is answered at once.
+#[derive(Debug, Deserialize)]
+#[serde(tag = "op", rename_all = "snake_case", deny_unknown_fields)]
+pub enum Call {
+    /// `{"version"}`: the version of this library.
+    Version,
+    /// `{"default_limit"}` of an opened stream, in rows.
+    Stream {
+        /// Handle of the stream.
+        handle: i64,
+    },
+    /// `{"offset", "rows", "slice", "state_hash", "state", "warnings", "metrics"}` of a slice whose
+    /// chunks have ended; `state` is base64.
+    SliceEnd {
+        /// Handle of the slice.
+        handle: i64,
+    },
+    /// Counters of a read, name to value.
+    Metrics {
+        /// Handle of the read.
+        handle: i64,
+    },
+    /// `{"open_handles"}`.
+    OpenHandles,
+    /// Panics, to show that Java survives it.
+    #[cfg(feature = "testing")]
+    Panic {
+        /// What to say.
+        message: String,
+    },
+}
+
+/// Options as the user gave them; names keep their case, `Debug` shows no values.
+#[derive(Deserialize)]
+#[serde(transparent)]
+pub struct OptionMap(BTreeMap<String, String>);
+
+impl OptionMap {
+    /// The engine's form.
+    pub fn into_options(self) -> Options {
+        self.0.into_iter().collect()
+    }
+}
+
+impl std::fmt::Debug for OptionMap {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_set().entries(self.0.keys()).finish()
+    }
+}
+
+/// Reads a request.
+///
+/// # Errors
+/// [`ErrorKind::Internal`](lakeflow_core::ErrorKind::Internal): only this project's own classes
+/// write requests. The text is left out, it may hold secrets.
+pub fn parse<'a, T: Deserialize<'a>>(json: &'a [u8]) -> Result<T> {
+    serde_json::from_slice(json).map_err(|e| {
+        Error::internal("the request is malformed")
+            .context("line", e.line().to_string())
+            .context("column", e.column().to_string())
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn options_keep_their_spelling_and_are_not_shown() {
+        let json = r#"{"kind": "batch", "options": {"sourceName": "x", "Token": "canary"}}"#;
+        let open: Open = parse(json.as_bytes()).unwrap();
+        assert!(!format!("{open:?}").contains("canary"));
+        let Open::Batch { options, columns: None } = open else { panic!("{open:?}") };
+        let options = options.into_options();
+        assert_eq!(options.iter().collect::<Vec<_>>(), [("sourceName", "x"), ("Token", "canary")]);
+    }
+
+    #[test]
+    fn malformed_requests_are_refused_without_their_text() {
+        for json in ["", "{}", r#"{"kind": "canary"}"#, r#"{"kind": "describe", "x": "canary"}"#] {
+            let error = parse::<Open>(json.as_bytes()).unwrap_err();
+            assert!(error.to_string().starts_with("the request is malformed"), "{error}");
+            assert!(!format!("{error:?}").contains("canary"), "{error:?}");
+        }
+    }
+}
