@@ -176,6 +176,7 @@ fn refuse_dots(target: &str) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use proptest::prelude::*;
 
     #[test]
     fn base_addresses_are_accepted_or_refused_with_the_reason() {
@@ -262,6 +263,16 @@ mod tests {
         for (target, expected) in cases {
             let got = base.resolve(target).map(String::from).map_err(|e| e.to_string());
             assert_eq!(got, expected.map(str::to_owned).map_err(refused), "{target}");
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn no_target_leads_elsewhere(target in "(https?:)?[/\\\\@:.a-z%?#\\[\\]]{0,30}|.*") {
+            let base = Base::parse("https://h/api", false).unwrap();
+            if let Ok(url) = base.resolve(&target) {
+                prop_assert_eq!(Origin::of(&url), Some(base.origin));
+            }
         }
     }
 

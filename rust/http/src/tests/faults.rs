@@ -34,6 +34,12 @@ fn ok() -> Result<String, (ErrorKind, Retry, String)> {
     Ok(OK.to_owned())
 }
 
+fn pack(text: &str) -> Vec<u8> {
+    let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
+    encoder.write_all(text.as_bytes()).unwrap();
+    encoder.finish().unwrap()
+}
+
 #[tokio::test(start_paused = true)]
 async fn answer_arrives_whole_with_date_headers_and_counts() {
     let headers = ["Date: Wed, 01 Jan 2031 00:00:05 GMT", "X-Thing: a"];
@@ -107,6 +113,28 @@ async fn broken_answers_are_retried() {
 
         assert_eq!(outcome, ok(), "{name}");
         assert_eq!((counted.requests, counted.retries), (3, 2), "{name}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn answer_that_breaks_off_at_any_byte_is_repeated_and_never_seen_in_part() {
+    let body = r#"[{"id": 1}, {"id": 2}]"#;
+    let plain = bytes(200, &["Content-Type: application/json"], body.as_bytes(), body.len());
+    let packed = pack(body);
+    let packed = bytes(200, &["Content-Encoding: gzip"], &packed, packed.len());
+    for (whole, end) in [(plain, Step::Reset), (packed, Step::Close)] {
+        let length = whole.len();
+        let server = Server::start(move |n, _| match n % 2 {
+            0 => vec![Step::Send(whole[..n / 2].to_vec()), end.clone()],
+            _ => vec![Step::Send(whole.clone())],
+        })
+        .await;
+        let client = client(&server.url);
+        for cut in 0..length {
+            let response = client.send(Request::get("x")).await.unwrap();
+            assert_eq!(response.body, body, "cut at {cut}");
+        }
+        assert_eq!(server.heads().len(), 2 * length);
     }
 }
 
@@ -352,9 +380,7 @@ async fn dropped_requests_leave_nothing_behind() {
 #[tokio::test(start_paused = true)]
 async fn gzip_is_decoded_and_counted_as_received() {
     let body = format!("[{}1]", "1234567890,".repeat(24_000));
-    let mut encoder = GzEncoder::new(Vec::new(), Compression::default());
-    encoder.write_all(body.as_bytes()).unwrap();
-    let packed = encoder.finish().unwrap();
+    let packed = pack(&body);
     let script = reply(200, &["Content-Encoding: gzip"], &packed);
     let error = reply(404, &["Content-Encoding: gzip"], &packed);
     let server = Server::scripted(vec![script, error]).await;
