@@ -1,1 +1,12 @@
-//! placeholder
+//! Sources and checks for tests: never shipped.
+#![forbid(unsafe_code)]
+
+pub mod coercion;
+pub mod list;
+pub mod misbehaving;
+
+use lakeflow_core::Source;
+
+/// Sources that test builds add to those of the registry.
+pub static SOURCES: &[&Source] =
+    &[&coercion::COERCION, &misbehaving::PANICKING, &misbehaving::BLOCKING, &misbehaving::ENDLESS];
