@@ -174,9 +174,33 @@ impl Cursor {
         }
     }
 
-    /// An instant written by us: RFC 3339 UTC at the table's `step`.
-    pub fn of_instant(instant: Instant, step: Step) -> Self {
+    /// A point in time written by us, rounded down to the table's `step`: RFC 3339 UTC, or a date.
+    ///
+    /// `None` for kinds that are not of time.
+    pub fn of_time(kind: CursorKind, instant: Instant, step: Step) -> Option<Self> {
+        match kind {
+            CursorKind::Instant => Some(Self::of_instant(instant, step)),
+            CursorKind::Date => {
+                let days = i32::try_from(instant.seconds().div_euclid(86_400)).ok()?;
+                Some(Self::of_days(days))
+            }
+            CursorKind::Integer | CursorKind::Text => None,
+        }
+    }
+
+    fn of_instant(instant: Instant, step: Step) -> Self {
+        let instant = match step {
+            Step::Nanos(nanos) => instant.floor(i128::from(nanos)),
+            _ => instant,
+        };
+
         Self { raw: instant.to_rfc3339(step.digits()).into(), parsed: Comparable::Instant(instant) }
+    }
+
+    fn of_days(days: i32) -> Self {
+        let raw = date_of(days).format("%Y-%m-%d").to_string().into();
+
+        Self { raw, parsed: Comparable::Date(days) }
     }
 
     /// The service's own text.
@@ -200,23 +224,20 @@ impl Cursor {
 
     /// The value `steps` steps later, or earlier if negative; itself if the kind has no step.
     pub fn moved(&self, step: Step, steps: i64) -> Self {
-        let moved = match (&self.parsed, step) {
+        match (&self.parsed, step) {
             (Comparable::Instant(i), Step::Nanos(n)) => {
                 let moved = i.plus_nanos(i128::from(n) * i128::from(steps));
-                return Self::of_instant(moved, finer(step, *i));
+                Self::of_instant(moved, finer(step, *i))
             }
             (Comparable::Date(d), Step::Day) => {
-                Comparable::Date(d.saturating_add(i32::try_from(steps).unwrap_or(i32::MAX)))
+                Self::of_days(d.saturating_add(i32::try_from(steps).unwrap_or(i32::MAX)))
             }
-            (Comparable::Integer(i), Step::One) => Comparable::Integer(i + i128::from(steps)),
-            _ => return self.clone(),
-        };
-        let raw = match &moved {
-            Comparable::Date(d) => date_of(*d).format("%Y-%m-%d").to_string(),
-            Comparable::Integer(i) => i.to_string(),
-            _ => self.raw.to_string(),
-        };
-        Self { raw: raw.into(), parsed: moved }
+            (Comparable::Integer(i), Step::One) => {
+                let moved = i + i128::from(steps);
+                Self { raw: moved.to_string().into(), parsed: Comparable::Integer(moved) }
+            }
+            _ => self.clone(),
+        }
     }
 
     /// The value that lies `nanos` earlier; dates move by whole days, rounded up.
@@ -337,6 +358,18 @@ mod tests {
         assert_eq!(day.minus_nanos(1, Step::Day).raw(), "2024-02-29");
         let n = Cursor::parse(CursorKind::Integer, "41").unwrap();
         assert_eq!(n.moved(Step::One, 1).raw(), "42");
+    }
+
+    #[test]
+    fn times_of_ours_are_what_their_text_says() {
+        let instant = Instant::from_parts(1_930_298_405, 500_000_000);
+        let of = |kind, step| Cursor::of_time(kind, instant, step);
+
+        let second = of(CursorKind::Instant, Step::SECOND).unwrap();
+        assert_eq!(second.raw(), "2031-03-03T10:00:05Z");
+        assert_eq!(second, Cursor::parse(CursorKind::Instant, second.raw()).unwrap());
+        assert_eq!(of(CursorKind::Date, Step::Day).unwrap().raw(), "2031-03-03");
+        assert_eq!(of(CursorKind::Integer, Step::One), None);
     }
 
     #[test]

@@ -101,6 +101,8 @@ pub struct Offset {
     pub state: Option<String>,
     /// Id of the slice that ends here.
     pub slice: Option<String>,
+    /// Salt of the hashes in `ties` and in the state blob, chosen once per checkpoint.
+    pub salt: Option<u64>,
 }
 
 impl Offset {
@@ -128,6 +130,7 @@ impl Offset {
         put("by_split", self.by_split.then_some(Value::Bool(true)));
         put("state", self.state.as_deref().map(Value::from));
         put("slice", self.slice.as_deref().map(Value::from));
+        put("salt", self.salt.map(|s| Value::from(format!("{s:016x}"))));
         let text = canonical_json(&Value::Object(map));
         if text.len() > MAX_BYTES {
             return Err(Error::internal(format!("an offset of {} bytes", text.len())));
@@ -187,6 +190,12 @@ impl Offset {
         offset.cursor = string(map.remove("cursor"))?;
         offset.state = string(map.remove("state"))?;
         offset.slice = string(map.remove("slice"))?;
+        offset.salt = match string(map.remove("salt"))? {
+            Some(salt) => Some(
+                u64::from_str_radix(&salt, 16).map_err(|_| invalid("the offset has a bad salt"))?,
+            ),
+            None => None,
+        };
         offset.by_split = map.remove("by_split").is_some_and(|v| v == Value::Bool(true));
         if let Some(Value::Object(scope)) = map.remove("scope") {
             for (name, value) in scope {
@@ -224,6 +233,7 @@ impl Offset {
             by_split: false,
             state: None,
             slice: None,
+            salt: None,
         }
     }
 
@@ -287,6 +297,7 @@ mod tests {
         offset.cursor = Some("2031-03-01T10:00:05Z".into());
         offset.ties = vec![7, 255];
         offset.slice = Some("abc".into());
+        offset.salt = Some(1);
         offset
     }
 
@@ -296,7 +307,8 @@ mod tests {
             sample().to_text().unwrap(),
             concat!(
                 r#"{"cursor": "2031-03-01T10:00:05Z", "feed": "rows", "#,
-                r#""scope": {"repo": "widgets"}, "seq": 2, "slice": "abc", "source": "github", "#,
+                r#""salt": "0000000000000001", "scope": {"repo": "widgets"}, "seq": 2, "#,
+                r#""slice": "abc", "source": "github", "#,
                 r#""table": "issues", "ties": ["0000000000000007", "00000000000000ff"], "v": 1}"#
             )
         );

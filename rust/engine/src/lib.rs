@@ -1,1 +1,29 @@
-//! placeholder
+//! What the framework owns, so that a connector cannot get it wrong: offsets, drains, slices,
+//! lookback, what was delivered before, and batch reads in bounded memory.
+//!
+//! The engine's unit is the *drain*: it pins how far it reads (`until`), applies lookback once,
+//! yields slices, and ends with the call that returns its start offset.
+#![forbid(unsafe_code)]
+
+mod ascending;
+mod batch;
+mod description;
+mod drain;
+mod emit;
+mod engine;
+mod one_pass;
+mod options;
+mod page;
+mod seen;
+mod state;
+mod stream;
+mod table;
+mod walk;
+mod windows;
+
+pub use batch::BatchReader;
+pub use description::TableDescription;
+pub use engine::Engine;
+pub use options::{FRAMEWORK_OPTIONS, PLATFORM_OPTIONS};
+pub use state::StateBlob;
+pub use stream::{Slice, SliceEnd, SliceRequest, TableStream};

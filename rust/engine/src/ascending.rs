@@ -1,0 +1,193 @@
+//! Lists sorted ascending, read by value and not by page.
+//!
+//! A row that is updated while the list is walked goes to the end, and all others move up: the next
+//! page by number would skip one. So after `restart_pages` pages the engine reads again from the
+//! value reached, inclusive, and leaves out what it delivered. Links are followed only inside a
+//! group of rows that share one value; such a group is walked until all of it was seen, and then
+//! the reading goes on after it.
+
+use crate::walk::{Delivery, Reading, Walks};
+use lakeflow_core::{Cursor, Error, PageStream, Result, Resume, Step};
+
+/// A range being read by value.
+pub(crate) struct Ascending {
+    restart_pages: u32,
+    step: Step,
+    /// Where the reading under way began, inclusive.
+    from: Option<Cursor>,
+    /// End of the range, inclusive, if the service is given one.
+    upto: Option<Cursor>,
+    pages: Option<PageStream>,
+    /// Pages of the reading under way.
+    count: u32,
+    /// Walks through the rows that share the value `from`.
+    group: Option<Walks>,
+    /// Last page's explicit place, to notice a service that does not move.
+    last_place: Option<Cursor>,
+    done: bool,
+}
+
+impl Ascending {
+    /// Reads `[from, upto]`; `step` is the smallest difference the service can filter by.
+    pub(crate) fn new(
+        restart_pages: u32,
+        step: Step,
+        from: Option<Cursor>,
+        upto: Option<Cursor>,
+    ) -> Self {
+        Self {
+            restart_pages: restart_pages.max(1),
+            step,
+            from,
+            upto,
+            pages: None,
+            count: 0,
+            group: None,
+            last_place: None,
+            done: false,
+        }
+    }
+
+    /// The next page of the range, or `None` when all of it was sent.
+    pub(crate) async fn next(&mut self, reading: &mut Reading) -> Result<Option<Delivery>> {
+        loop {
+            if self.done {
+                return Ok(None);
+            }
+            let pages = match &mut self.pages {
+                Some(pages) => pages,
+                closed => closed.insert(reading.open(self.from.as_ref(), self.upto.as_ref())),
+            };
+            let Some(page) = pages.next().await? else {
+                self.list_ended(None)?;
+                continue;
+            };
+            let page = reading.scan(page)?;
+            self.count += 1;
+            let delivery = match &self.group {
+                Some(_) => self.group_page(reading, page)?,
+                None => self.page(reading, page)?,
+            };
+
+            return Ok(Some(delivery));
+        }
+    }
+
+    fn page(&mut self, reading: &mut Reading, page: crate::page::ScannedPage) -> Result<Delivery> {
+        let low = self.from.as_ref().map(Cursor::comparable);
+        let high = self.upto.as_ref().map(Cursor::comparable);
+        let mut delivery = reading.deliver(page, low, high)?;
+        let max = self.place(&delivery)?;
+        if let Some(max) = &max {
+            reading.reach(max);
+        }
+        delivery.safe = reading.past_lookback(max.as_ref());
+        let moved = match (&max, &self.from) {
+            (Some(max), Some(from)) => max > from,
+            (max, None) => max.is_some(),
+            (None, _) => false,
+        };
+        if delivery.page.last || reading.past_until(max.as_ref()) {
+            self.done = true;
+        } else if self.count < self.restart_pages {
+            // The service's own marker is trusted for so many pages.
+        } else if moved && !delivery.page.single_valued() {
+            self.restart(max);
+        } else {
+            if moved {
+                self.from = max;
+            }
+            let mut walks = Walks::default();
+            walks.page(delivery.listing);
+            self.group = Some(walks);
+        }
+
+        Ok(delivery)
+    }
+
+    fn group_page(
+        &mut self,
+        reading: &mut Reading,
+        page: crate::page::ScannedPage,
+    ) -> Result<Delivery> {
+        let value = self.from.as_ref().map(Cursor::comparable);
+        // Rows beyond the group are left for the reading that begins after it.
+        let mut delivery = reading.deliver(page, value, value)?;
+        delivery.safe = reading.past_lookback(self.from.as_ref());
+        if let Some(walks) = &mut self.group {
+            walks.page(delivery.listing);
+        }
+        let max = delivery.page.max.clone();
+        let beyond = matches!((&max, &self.from), (Some(max), Some(from)) if max > from);
+        if beyond || delivery.page.last {
+            self.list_ended(Some(beyond))?;
+        }
+
+        Ok(delivery)
+    }
+
+    /// The list, or the group within it, came to its end; `beyond`: rows after the group were seen.
+    fn list_ended(&mut self, beyond: Option<bool>) -> Result<()> {
+        let (Some(walks), Some(value)) = (&mut self.group, &self.from) else {
+            self.done = true;
+            return Ok(());
+        };
+        if !walks.all_seen(value)? {
+            self.pages = None;
+            self.count = 0;
+        } else if beyond == Some(true) {
+            self.restart_after_group()?;
+        } else {
+            self.done = true;
+        }
+
+        Ok(())
+    }
+
+    fn restart_after_group(&mut self) -> Result<()> {
+        let Some(value) = &self.from else {
+            return Err(Error::internal("a group without a value"));
+        };
+        let next = value.moved(self.step, 1);
+        if next == *value {
+            return Err(Error::internal("a list read by value needs values with a step"));
+        }
+        if self.upto.as_ref().is_some_and(|upto| next > *upto) {
+            self.done = true;
+        } else {
+            self.restart(Some(next));
+        }
+
+        Ok(())
+    }
+
+    fn restart(&mut self, from: Option<Cursor>) {
+        self.from = from;
+        self.pages = None;
+        self.count = 0;
+        self.group = None;
+    }
+
+    /// The largest value up to which a page reaches, checked to move where the service states it.
+    fn place(&mut self, delivery: &Delivery) -> Result<Option<Cursor>> {
+        let stated = match &delivery.page.resume {
+            Resume::No | Resume::From(None) => return Ok(delivery.page.max.clone()),
+            Resume::From(Some(value)) | Resume::UpTo(value) => value.clone(),
+            Resume::At(_) => {
+                return Err(Error::internal("a sorted list states places by value only"));
+            }
+        };
+        if delivery.selection.is_empty()
+            && !delivery.page.last
+            && self.last_place.as_ref() == Some(&stated)
+        {
+            return Err(Error::bad_response(format!(
+                "the list does not move: two pages in a row end at '{}' and bring nothing new",
+                stated.raw()
+            )));
+        }
+        self.last_place = Some(stated.clone());
+
+        Ok(Some(stated))
+    }
+}

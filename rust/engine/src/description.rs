@@ -1,0 +1,56 @@
+//! What a door tells its host of a table before reading it.
+
+use lakeflow_core::{Column, DataType, FieldPath, Progress, TableSchema};
+use serde_json::{Value, json};
+
+use crate::table::Table;
+
+/// Schema and metadata of a table.
+#[derive(Clone, Debug)]
+pub struct TableDescription {
+    source: String,
+    table: String,
+    schema: TableSchema,
+    ingestion: &'static str,
+    key: Vec<String>,
+    cursor: Option<String>,
+    streamable: bool,
+}
+
+impl TableDescription {
+    pub(crate) fn of(table: &Table) -> Self {
+        let mut schema = table.spec.schema.clone();
+        if let Some(name) = table.settings.get("rescuedDataColumn") {
+            schema.columns.push(Column::new(name, DataType::String));
+        }
+
+        Self {
+            source: table.source.to_owned(),
+            table: table.name.clone(),
+            schema,
+            ingestion: table.spec.ingestion.name(),
+            key: table.spec.key.iter().map(FieldPath::to_string).collect(),
+            cursor: table.spec.cursor.as_ref().map(FieldPath::to_string),
+            streamable: !matches!(table.progress(), Progress::Snapshot),
+        }
+    }
+
+    /// The columns, the one for rescued data included.
+    pub fn schema(&self) -> &TableSchema {
+        &self.schema
+    }
+
+    /// `{"source", "table", "schema", "ingestion_type", "primary_keys", "cursor_field",
+    /// "streamable"}`; the schema in Spark's JSON form.
+    pub fn to_json(&self) -> Value {
+        json!({
+            "source": self.source,
+            "table": self.table,
+            "schema": self.schema.to_spark_json(),
+            "ingestion_type": self.ingestion,
+            "primary_keys": self.key,
+            "cursor_field": self.cursor,
+            "streamable": self.streamable,
+        })
+    }
+}

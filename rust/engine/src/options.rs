@@ -1,0 +1,75 @@
+//! Options that the framework takes for every source.
+
+use lakeflow_core::{OptionKind, OptionSpec};
+
+/// Records per micro-batch unless the user says otherwise.
+const DEFAULT_CAP: &str = "10000";
+
+/// Options of the framework, the same for every source.
+pub static FRAMEWORK_OPTIONS: &[OptionSpec] = &[
+    OptionSpec::new("sourceName", OptionKind::Text, "Source to read, for example `github`."),
+    OptionSpec::new("tableName", OptionKind::Text, "Table of the source."),
+    OptionSpec::new(
+        "isDeleteFlow",
+        OptionKind::Bool,
+        "Read the deletes of a `cdc_with_deletes` table instead of its rows.",
+    )
+    .default("false"),
+    OptionSpec::new(
+        "max_records_per_batch",
+        OptionKind::Integer { min: 1, max: i64::MAX },
+        "Records after which a micro-batch ends; a page is never cut, so a batch may exceed this \
+         by less than one page.",
+    )
+    .aliases(&["maxRowsPerTrigger"])
+    .default(DEFAULT_CAP),
+    OptionSpec::new(
+        "start_timestamp",
+        OptionKind::Timestamp,
+        "First instant to read, inclusive, where there is no offset yet.",
+    )
+    .aliases(&["start_date"]),
+    OptionSpec::new(
+        "onCoercionError",
+        OptionKind::Choice(&["fail", "null"]),
+        "What to do with a value that does not fit its column: fail the read, or make it null.",
+    )
+    .default("fail"),
+    OptionSpec::new(
+        "rescuedDataColumn",
+        OptionKind::Text,
+        "Name of an extra string column that keeps, as JSON text, values that were made null and \
+         fields that the schema does not know.",
+    ),
+    OptionSpec::new(
+        "timestampZone",
+        OptionKind::Text,
+        "Zone of timestamps that the service writes without one.",
+    )
+    .default("UTC"),
+    OptionSpec::new(
+        "errorExcerpts",
+        OptionKind::Bool,
+        "Whether errors show the first 80 characters of a value that does not fit.",
+    )
+    .default("true"),
+    OptionSpec::new(
+        "failOnDataLoss",
+        OptionKind::Bool,
+        "Whether to fail when stored state of a stream is missing; else read again with a warning.",
+    )
+    .default("true"),
+    OptionSpec::new(
+        "sliceStore",
+        OptionKind::Text,
+        "Folder for the slices of a stream, instead of one under the checkpoint.",
+    ),
+    OptionSpec::new(
+        "allowChangedOptions",
+        OptionKind::List,
+        "Names of options that choose rows and may differ from those of the checkpoint.",
+    ),
+];
+
+/// Names that platforms add to a read; never unknown, never passed on.
+pub static PLATFORM_OPTIONS: &[&str] = &["databricks.connection", "path", "header", "inferSchema"];

@@ -1,0 +1,132 @@
+//! What was delivered: rows that may come again must be known again.
+
+use lakeflow_core::Comparable;
+use std::collections::{BTreeMap, HashMap};
+
+/// Delivered rows by order value, for the span in which rows may come again.
+///
+/// A row is known by a 64-bit hash: of its bytes; of key and order value where its fields differ at
+/// every call; of its key in append tables; and in append tables without a key, of its bytes and how
+/// often they occurred in one reading.
+#[derive(Debug, Default)]
+pub(crate) struct Seen {
+    by_order: BTreeMap<Option<Comparable>, Vec<u64>>,
+    delivered: HashMap<u64, u32>,
+    /// How often each row came in the reading under way; used only where `counting`.
+    occurrences: HashMap<u64, u32>,
+    counting: bool,
+}
+
+impl Seen {
+    /// `counting`: rows without a key, told apart by how often they occur in one reading.
+    pub(crate) fn new(counting: bool) -> Self {
+        Self { counting, ..Self::default() }
+    }
+
+    /// The list is read from a new start: its rows come again.
+    pub(crate) fn begin_reading(&mut self) {
+        self.occurrences.clear();
+    }
+
+    /// Whether the row was not delivered before; it counts as delivered from now on.
+    pub(crate) fn is_new(&mut self, order: Option<&Comparable>, id: u64) -> bool {
+        let delivered = self.delivered.entry(id).or_insert(0);
+        let needed = if self.counting {
+            let occurrence = self.occurrences.entry(id).or_insert(0);
+            *occurrence += 1;
+            *occurrence
+        } else {
+            1
+        };
+        if *delivered >= needed {
+            return false;
+        }
+        *delivered += 1;
+        self.by_order.entry(order.cloned()).or_default().push(id);
+
+        true
+    }
+
+    /// Takes a row in that an earlier drain delivered.
+    pub(crate) fn insert(&mut self, order: Option<Comparable>, id: u64) {
+        *self.delivered.entry(id).or_insert(0) += 1;
+        self.by_order.entry(order).or_default().push(id);
+    }
+
+    /// Forgets rows whose order value is below `floor`; rows without one are kept.
+    pub(crate) fn forget_below(&mut self, floor: &Comparable) {
+        loop {
+            // `None` sorts first, so the lowest order value is the first key after it.
+            let lowest = self.by_order.keys().find(|k| k.is_some()).cloned();
+            let Some(entry) = lowest.filter(|k| k.as_ref().is_some_and(|k| k < floor)) else {
+                return;
+            };
+            for id in self.by_order.remove(&entry).unwrap_or_default() {
+                if let Some(count) = self.delivered.get_mut(&id) {
+                    *count -= 1;
+                    if *count == 0 {
+                        self.delivered.remove(&id);
+                    }
+                }
+            }
+        }
+    }
+
+    /// Hashes of the rows at exactly `order`, sorted.
+    pub(crate) fn at(&self, order: &Comparable) -> Vec<u64> {
+        let mut ids = self.by_order.get(&Some(order.clone())).cloned().unwrap_or_default();
+        ids.sort_unstable();
+        ids
+    }
+
+    /// All rows with an order value, ascending.
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&Comparable, &[u64])> {
+        self.by_order.iter().filter_map(|(order, ids)| Some((order.as_ref()?, ids.as_slice())))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(n: i128) -> Comparable {
+        Comparable::Integer(n)
+    }
+
+    #[test]
+    fn a_row_is_new_once() {
+        let mut seen = Seen::new(false);
+
+        assert!(seen.is_new(Some(&at(1)), 7));
+        seen.begin_reading();
+        assert!(!seen.is_new(Some(&at(1)), 7));
+    }
+
+    #[test]
+    fn rows_without_a_key_are_counted_per_reading() {
+        let mut seen = Seen::new(true);
+        let read = |seen: &mut Seen, copies: usize| {
+            seen.begin_reading();
+            (0..copies).filter(|_| seen.is_new(Some(&at(1)), 7)).count()
+        };
+
+        assert_eq!(read(&mut seen, 2), 2);
+        assert_eq!(read(&mut seen, 2), 0);
+        assert_eq!(read(&mut seen, 3), 1);
+    }
+
+    #[test]
+    fn forgetting_keeps_the_span_and_rows_without_order() {
+        let mut seen = Seen::new(false);
+        for n in 1..=4 {
+            seen.is_new(Some(&at(n)), n as u64);
+        }
+        seen.is_new(None, 9);
+        seen.forget_below(&at(3));
+
+        assert_eq!(seen.iter().map(|(o, _)| o.clone()).collect::<Vec<_>>(), [at(3), at(4)]);
+        assert!(seen.is_new(Some(&at(1)), 1));
+        assert!(!seen.is_new(None, 9));
+        assert_eq!(seen.at(&at(4)), [4]);
+    }
+}

@@ -1,0 +1,252 @@
+//! What all kinds of progress share: the state of a drain's reading.
+
+use crate::page::ScannedPage;
+use crate::seen::Seen;
+use crate::table::Table;
+use lakeflow_core::{Comparable, Cursor, Error, Ingestion, Order, Page, PageStream, Result, Until};
+use std::sync::Arc;
+
+/// Rows of one page that are to be delivered, and whether a slice may end after them.
+pub(crate) struct Delivery {
+    pub(crate) page: ScannedPage,
+    /// Ascending numbers of the rows to deliver.
+    pub(crate) selection: Vec<usize>,
+    /// Number of the page's first record in this drain, for error messages.
+    pub(crate) first_record: u64,
+    /// Whether the reading could go on from `Reading::reached` after a crash.
+    pub(crate) safe: bool,
+    /// Digest of the page's rows within the range, delivered or not; sums over pages.
+    pub(crate) listing: u64,
+}
+
+/// Whether walks through a list that moves have shown all of it.
+///
+/// A row is hidden from a walk only if another one, seen earlier in that walk, left the list
+/// meanwhile; the next walk lacks that one. So two walks in a row with the same rows have hidden
+/// nothing, and neither has a walk of a single page.
+#[derive(Default)]
+pub(crate) struct Walks {
+    pages: u32,
+    listing: u64,
+    previous: Option<u64>,
+    count: u32,
+}
+
+impl Walks {
+    /// Walks after which rows are taken to be made up by the service.
+    const MAX: u32 = 1_000;
+
+    /// Takes in a page of the walk under way.
+    pub(crate) fn page(&mut self, listing: u64) {
+        self.pages += 1;
+        self.listing = self.listing.wrapping_add(listing);
+    }
+
+    /// Ends a walk: whether all was seen. If not, another walk begins.
+    ///
+    /// # Errors
+    /// [`BadResponse`](lakeflow_core::ErrorKind::BadResponse) after too many walks.
+    pub(crate) fn all_seen(&mut self, what: &Cursor) -> Result<bool> {
+        if self.pages <= 1 || self.previous == Some(self.listing) {
+            return Ok(true);
+        }
+        if self.count >= Self::MAX {
+            return Err(Error::bad_response(format!(
+                "the records at '{}' were others in each of {} readings",
+                what.raw(),
+                Self::MAX
+            )));
+        }
+        *self = Self { previous: Some(self.listing), count: self.count + 1, ..Self::default() };
+
+        Ok(false)
+    }
+}
+
+/// What a walk comes back with.
+#[allow(clippy::large_enum_variant, reason = "handed over once per page")]
+pub(crate) enum Step {
+    /// A page.
+    Page(Delivery),
+    /// No rows, but the reading could go on from `Reading::reached` after a crash.
+    Safe,
+}
+
+/// State of a drain that does not depend on how the table advances.
+pub(crate) struct Reading {
+    pub(crate) table: Arc<Table>,
+    pub(crate) seen: Seen,
+    pub(crate) salt: u64,
+    /// Order value at which the drain began; nothing below it ends a slice.
+    pub(crate) start: Option<Cursor>,
+    /// Largest order value that counts as delivered.
+    pub(crate) reached: Option<Cursor>,
+    /// Where the drain ends, inclusive; lowered once if the service's clock is behind ours.
+    pub(crate) until: Option<Cursor>,
+    until_settled: bool,
+    /// A stream refuses append rows without an order value; a batch delivers them.
+    pub(crate) streaming: bool,
+    records: u64,
+    pub(crate) warnings: Vec<String>,
+}
+
+impl Reading {
+    pub(crate) fn new(
+        table: Arc<Table>,
+        start: Option<Cursor>,
+        salt: u64,
+        streaming: bool,
+    ) -> Self {
+        let until = table.order().and_then(|order| clock_bound(order, table.clock.now()));
+
+        Self {
+            seen: Seen::new(table.counts_occurrences()),
+            salt,
+            reached: start.clone(),
+            start,
+            until,
+            until_settled: false,
+            streaming,
+            records: 0,
+            warnings: Vec::new(),
+            table,
+        }
+    }
+
+    /// Opens the pages of `[from, upto]`, both inclusive; `None`: open.
+    pub(crate) fn open(&mut self, from: Option<&Cursor>, upto: Option<&Cursor>) -> PageStream {
+        self.seen.begin_reading();
+        let step = self.table.order().map(|o| o.step);
+        let after = from.map(|from| step.map_or_else(|| from.clone(), |step| from.moved(step, -1)));
+
+        self.table.read(after, upto.cloned())
+    }
+
+    /// Locates rows and order values of a page; the first page of a drain settles `until`.
+    pub(crate) fn scan(&mut self, page: Page) -> Result<ScannedPage> {
+        let page = ScannedPage::scan(&self.table, page, self.records)?;
+        if let (false, Some(date)) = (self.until_settled, page.server_date) {
+            self.until_settled = true;
+            let bound = self.table.order().and_then(|order| clock_bound(order, date));
+            if let (Some(bound), Some(until)) = (bound, &self.until)
+                && bound < *until
+            {
+                self.until = Some(bound);
+            }
+        }
+
+        Ok(page)
+    }
+
+    /// Chooses the rows of `page` within `[low, high]` that were not delivered before.
+    ///
+    /// # Errors
+    /// [`DataInvalid`](lakeflow_core::ErrorKind::DataInvalid) for an append row without an order
+    /// value in a stream.
+    pub(crate) fn deliver(
+        &mut self,
+        page: ScannedPage,
+        low: Option<&Comparable>,
+        high: Option<&Comparable>,
+    ) -> Result<Delivery> {
+        let first_record = self.records;
+        self.records += page.len() as u64;
+        let mut selection = Vec::with_capacity(page.len());
+        let (mut below, mut listing) = (0, 0u64);
+        for (row, order) in page.order.iter().enumerate() {
+            match order {
+                Some(order) if low.is_some_and(|low| order < low) => {
+                    below += 1;
+                    continue;
+                }
+                Some(order) if high.is_some_and(|high| order > high) => continue,
+                None if self.refuses_null_order() => {
+                    return Err(self.null_order(first_record + row as u64));
+                }
+                _ => {}
+            }
+            let id = self.table.row_id(&page, row, self.salt);
+            listing = listing.wrapping_add(id);
+            if self.seen.is_new(order.as_ref(), id) {
+                selection.push(row);
+            }
+        }
+        if below > 0 && below == page.len() {
+            self.warn_once("the service ignores the lower bound: it sends records below it");
+        }
+        self.table.metrics.masked((page.len() - selection.len()) as u64);
+
+        Ok(Delivery { page, selection, first_record, safe: false, listing })
+    }
+
+    /// Chooses every row of `page`, for tables in which none can come again.
+    pub(crate) fn deliver_all(&mut self, page: ScannedPage) -> Delivery {
+        let first_record = self.records;
+        self.records += page.len() as u64;
+
+        let selection = (0..page.len()).collect();
+
+        Delivery { page, selection, first_record, safe: false, listing: 0 }
+    }
+
+    /// Moves `reached` up to `value` and forgets rows that cannot come again.
+    pub(crate) fn reach(&mut self, value: &Cursor) {
+        if self.reached.as_ref().is_none_or(|reached| value > reached) {
+            self.reached = Some(value.clone());
+        }
+        if let (Some(reached), Some(order)) = (&self.reached, self.table.order()) {
+            let floor = reached.minus_nanos(order.lookback.as_nanos(), order.step);
+            // Until the lookback span is read, rows of it may still be on pages to come.
+            let floor = match &self.start {
+                Some(start) => floor.min(start.minus_nanos(order.lookback.as_nanos(), order.step)),
+                None => floor,
+            };
+            self.seen.forget_below(floor.comparable());
+        }
+    }
+
+    /// Whether nothing of the span before the drain's start can still come.
+    pub(crate) fn past_lookback(&self, page_max: Option<&Cursor>) -> bool {
+        match (&self.start, page_max) {
+            (Some(start), Some(max)) => max >= start,
+            (Some(_), None) => false,
+            (None, _) => true,
+        }
+    }
+
+    pub(crate) fn past_until(&self, value: Option<&Cursor>) -> bool {
+        matches!((value, &self.until), (Some(value), Some(until)) if value > until)
+    }
+
+    pub(crate) fn warn_once(&mut self, warning: &str) {
+        if !self.warnings.iter().any(|w| w == warning) {
+            tracing::warn!(table = self.table.name, warning, "reading goes on");
+            self.warnings.push(warning.to_owned());
+        }
+    }
+
+    fn refuses_null_order(&self) -> bool {
+        self.streaming
+            && self.table.order_tap.is_some()
+            && self.table.spec.ingestion == Ingestion::Append
+    }
+
+    fn null_order(&self, record: u64) -> Error {
+        let field = self.table.order().and_then(|o| o.field.as_ref()).map(ToString::to_string);
+        Error::new(
+            lakeflow_core::ErrorKind::DataInvalid,
+            "a record of an append table has no order value, so it cannot be read exactly once",
+        )
+        .table(self.table.name.as_str())
+        .context("column", field.unwrap_or_default())
+        .context("record", record.to_string())
+    }
+}
+
+/// Where a drain that ends by the clock ends, if it began at `now`.
+fn clock_bound(order: &Order, now: lakeflow_core::Instant) -> Option<Cursor> {
+    let Until::Clock { settle } = order.until else { return None };
+    let settle = i128::try_from(settle.as_nanos()).unwrap_or(0);
+
+    Cursor::of_time(order.kind, now.plus_nanos(-settle), order.step)
+}

@@ -1,0 +1,210 @@
+//! Plays a list service through the engine, slice by slice, as a door does.
+#![allow(dead_code, unreachable_pub, reason = "each test binary uses a part")]
+
+use bytes::Bytes;
+use lakeflow_core::{Instant, ManualClock, Offset, Options, Result};
+use lakeflow_engine::{Engine, SliceRequest, TableStream};
+use lakeflow_testkit::list::{LIST, ListService};
+use std::collections::HashMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+/// `HH:MM:SS` on the day of all cases.
+pub fn at(time: &str) -> String {
+    format!("2031-03-01T{time}Z")
+}
+
+/// What a slice gave.
+#[derive(Clone, Debug)]
+pub struct Got {
+    /// Ids of its rows, in order, separated by blanks.
+    pub ids: String,
+    /// Its end offset.
+    pub offset: String,
+    pub warnings: Vec<String>,
+}
+
+/// A stream over a list service, with the blobs that a slice store would hold.
+pub struct Play {
+    pub service: Arc<ListService>,
+    pub engine: Engine,
+    options: Options,
+    clock: Arc<ManualClock>,
+    stream: Option<TableStream>,
+    start: String,
+    blobs: HashMap<String, Bytes>,
+    /// Column `n` of the last slice's rows.
+    versions: Vec<i64>,
+    pub single_drain: bool,
+}
+
+impl Play {
+    pub fn new(name: &str, table: &str) -> Self {
+        let clock = Arc::new(ManualClock::new(Instant::parse(&at("12:00:00")).unwrap()));
+        let ids = AtomicU64::new(1);
+        let engine = Engine::new(vec![&LIST], clock.clone())
+            .with_ids(move || format!("slice{}", ids.fetch_add(1, Ordering::Relaxed)));
+        let options = [("sourceName", "list"), ("tableName", table), ("service", name)];
+
+        Self {
+            service: ListService::register(name),
+            engine,
+            options: options.into_iter().collect(),
+            clock,
+            stream: None,
+            start: "{}".into(),
+            blobs: HashMap::new(),
+            versions: Vec::new(),
+            single_drain: false,
+        }
+    }
+
+    /// Sets an option; the stream is opened anew.
+    pub fn option(mut self, name: &str, value: &str) -> Self {
+        self.options.set(name, value);
+        self.stream = None;
+        self
+    }
+
+    pub fn options(&self) -> &Options {
+        &self.options
+    }
+
+    pub fn now(self, time: &str) -> Self {
+        self.clock.set(Instant::parse(&at(time)).unwrap());
+        self
+    }
+
+    pub fn clock(&self) -> Arc<ManualClock> {
+        self.clock.clone()
+    }
+
+    /// A new process on the same checkpoint.
+    pub fn restart(mut self) -> Self {
+        self.stream = None;
+        self
+    }
+
+    /// A new process on a checkpoint whose last logged offset is that of `got`.
+    pub fn restart_at(mut self, got: &Got) -> Self {
+        self.start.clone_from(&got.offset);
+        self.restart()
+    }
+
+    /// A new process that finds `offset` in its checkpoint.
+    pub fn start_at(mut self, offset: &str) -> Self {
+        self.start = offset.to_owned();
+        self.restart()
+    }
+
+    pub fn start(&self) -> String {
+        self.start.clone()
+    }
+
+    pub fn forget_state(mut self) -> Self {
+        self.blobs.clear();
+        self
+    }
+
+    pub fn log(&self) -> Vec<String> {
+        self.service.take_log()
+    }
+
+    pub async fn slice(&mut self) -> Got {
+        self.try_slice().await.unwrap()
+    }
+
+    pub async fn try_slice(&mut self) -> Result<Got> {
+        let stream = match &self.stream {
+            Some(stream) => stream.clone(),
+            None => self.engine.stream(&self.options).await?,
+        };
+        self.stream = Some(stream.clone());
+        let state = Offset::from_text(&self.start)?.and_then(|o| o.state);
+        let mut slice = stream.slice(SliceRequest {
+            start: self.start.clone(),
+            state: state.and_then(|hash| self.blobs.get(&hash).cloned()),
+            limit: Some(stream.default_limit()),
+            single_drain: self.single_drain,
+        });
+        let mut ids = Vec::new();
+        self.versions.clear();
+        while let Some(batch) = slice.next().await? {
+            ids.extend(common_ids(&batch));
+            self.versions.extend(versions(&batch));
+        }
+        let end = slice.end()?;
+        assert_eq!(end.rows as usize, ids.len());
+        assert_eq!(
+            end.offset == self.start,
+            ids.is_empty(),
+            "an offset moves if and only if there are rows"
+        );
+        if let Some(blob) = end.state {
+            self.blobs.insert(blob.hash, blob.bytes);
+        }
+        self.start.clone_from(&end.offset);
+
+        Ok(Got { ids: ids.join(" "), offset: end.offset, warnings: end.warnings })
+    }
+
+    /// Id and version of each row of the next slice.
+    pub async fn slice_rows(&mut self) -> Vec<(String, i64)> {
+        let got = self.slice().await;
+        let ids = got.ids.split(' ').filter(|id| !id.is_empty()).map(str::to_owned);
+
+        ids.zip(self.versions.clone()).collect()
+    }
+
+    /// Slices until one is empty; the offset reached.
+    pub async fn drain(&mut self) -> String {
+        loop {
+            let got = self.slice().await;
+            if got.ids.is_empty() {
+                return got.offset;
+            }
+        }
+    }
+
+    /// Ids of all rows of one drain.
+    pub async fn drain_ids(&mut self) -> Vec<String> {
+        let mut all = Vec::new();
+        loop {
+            let got = self.slice().await;
+            if got.ids.is_empty() {
+                return all;
+            }
+            all.extend(got.ids.split(' ').map(str::to_owned));
+        }
+    }
+
+    /// Sequence number and time of the cursor.
+    pub fn place(&self, got: &Got) -> String {
+        let offset = Offset::from_text(&got.offset).unwrap().unwrap();
+        format!("{} {}", offset.seq, &offset.cursor.unwrap()[11..19])
+    }
+
+    pub fn ties(&self, got: &Got) -> usize {
+        Offset::from_text(&got.offset).unwrap().unwrap().ties.len()
+    }
+
+    /// The offset's text but for the slice's id.
+    pub fn without_id(&self, got: &Got) -> String {
+        let mut offset = Offset::from_text(&got.offset).unwrap().unwrap();
+        offset.slice = None;
+        offset.to_text().unwrap()
+    }
+}
+
+/// Values of the first column.
+pub fn common_ids(batch: &arrow::array::RecordBatch) -> Vec<String> {
+    use arrow::array::{Array, StringArray};
+    let ids = batch.column(0).as_any().downcast_ref::<StringArray>().unwrap();
+    (0..ids.len()).map(|i| ids.value(i).to_owned()).collect()
+}
+
+fn versions(batch: &arrow::array::RecordBatch) -> Vec<i64> {
+    use arrow::array::{Array, Int64Array};
+    let n = batch.column(2).as_any().downcast_ref::<Int64Array>().unwrap();
+    (0..n.len()).map(|i| n.value(i)).collect()
+}

@@ -1,0 +1,247 @@
+//! A service in memory that lists records page by page: sorted by their order value, or by id for
+//! the table that is read in one pass.
+//!
+//! It behaves as paged REST lists do: a page number is a slice of the list as it is at that moment,
+//! so a record that changes moves to the end and all others move up. Tests register a service under
+//! a name and read it through the source `list` with option `service`.
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures::stream;
+use lakeflow_core::{
+    Clock, Column, Connector, Context, CursorKind, DataType, Error, Feed, FieldPath, Ingestion,
+    Instant, OptionKind, OptionSpec, Order, Page, PageStream, Progress, ReadRequest, Records,
+    Result, Settings, Source, Step, TableSchema, TableSpec, Until,
+};
+use serde_json::{Value, json};
+use std::collections::BTreeMap;
+use std::sync::{Arc, LazyLock, Mutex, MutexGuard};
+use std::time::Duration;
+
+/// The source `list`.
+pub static LIST: Source = Source {
+    name: "list",
+    connection_options: &[
+        OptionSpec::new("service", OptionKind::Text, "Name of a registered service.").required(),
+        OptionSpec::new("host", OptionKind::Text, "Stands for a host.").identity(),
+    ],
+    kit_options: &[],
+    table_options: &[
+        OptionSpec::new("repo", OptionKind::Text, "Chooses rows.").identity(),
+        OptionSpec::new("per_page", OptionKind::Integer { min: 1, max: 1000 }, "Page size.")
+            .default("100"),
+        OptionSpec::new(
+            "lookback_seconds",
+            OptionKind::Integer { min: 0, max: i64::MAX },
+            "Lookback.",
+        )
+        .default("0"),
+        OptionSpec::new("settle_seconds", OptionKind::Integer { min: 0, max: 3600 }, "Settle.")
+            .default("0"),
+        OptionSpec::new(
+            "window_seconds",
+            OptionKind::Integer { min: 1, max: i64::MAX },
+            "First window of the window tables.",
+        )
+        .default("3600"),
+    ],
+    build,
+};
+
+static SERVICES: LazyLock<Mutex<BTreeMap<String, Arc<ListService>>>> =
+    LazyLock::new(Mutex::default);
+
+type Hook = Box<dyn Fn(usize, &mut Vec<Value>) + Send + Sync>;
+
+/// Records and what was asked of them.
+pub struct ListService {
+    rows: Mutex<Vec<Value>>,
+    log: Mutex<Vec<String>>,
+    hook: Mutex<Option<Hook>>,
+    clock: Mutex<Option<Arc<dyn Clock>>>,
+    ignores_bounds: bool,
+}
+
+impl ListService {
+    /// Registers an empty service under `name`.
+    pub fn register(name: &str) -> Arc<Self> {
+        Self::put(name, false)
+    }
+
+    /// Registers a service that sends everything whatever it is asked for.
+    pub fn register_ignoring_bounds(name: &str) -> Arc<Self> {
+        Self::put(name, true)
+    }
+
+    fn put(name: &str, ignores_bounds: bool) -> Arc<Self> {
+        let service = Arc::new(Self {
+            rows: Mutex::default(),
+            log: Mutex::default(),
+            hook: Mutex::default(),
+            clock: Mutex::default(),
+            ignores_bounds,
+        });
+        lock(&SERVICES).insert(name.to_owned(), service.clone());
+        service
+    }
+
+    /// Adds a record `{"id", "at", "n"}`, or changes the one with that id.
+    pub fn upsert(&self, id: &str, at: Option<&str>, n: i64) {
+        upsert(&mut lock(&self.rows), id, at, n);
+    }
+
+    /// Records in no particular order.
+    pub fn rows(&self) -> Vec<Value> {
+        lock(&self.rows).clone()
+    }
+
+    /// Calls `hook(number of the request, records)` before each request is answered.
+    pub fn before_request(&self, hook: impl Fn(usize, &mut Vec<Value>) + Send + Sync + 'static) {
+        *lock(&self.hook) = Some(Box::new(hook));
+    }
+
+    /// Answers carry this clock's time as the service's own.
+    pub fn serve_date(&self, clock: Arc<dyn Clock>) {
+        *lock(&self.clock) = Some(clock);
+    }
+
+    /// Requests since the last call, each as `(since,page) -> ids`; `–` for no bound.
+    pub fn take_log(&self) -> Vec<String> {
+        std::mem::take(&mut *lock(&self.log))
+    }
+
+    fn answer(&self, ask: &Ask, page: usize) -> Result<Page> {
+        let mut rows = lock(&self.rows);
+        if let Some(hook) = &*lock(&self.hook) {
+            hook(lock(&self.log).len() + 1, &mut rows);
+        }
+        let mut list: Vec<(Option<Instant>, Value)> = rows
+            .iter()
+            .map(|row| (row["at"].as_str().and_then(Instant::parse), row.clone()))
+            .filter(|(at, _)| self.ignores_bounds || ask.wants(*at))
+            .collect();
+        list.sort_by_key(|(at, row)| {
+            let at = at.filter(|_| !ask.by_id);
+            (at, row["id"].as_str().unwrap_or_default().to_owned())
+        });
+        let start = (page - 1) * ask.per_page;
+        let rows: Vec<&Value> =
+            list.iter().skip(start).take(ask.per_page).map(|(_, r)| r).collect();
+        let ids: Vec<&str> = rows.iter().filter_map(|r| r["id"].as_str()).collect();
+        let since = ask.since.map_or("–".to_owned(), |s| s.to_rfc3339(0)[11..19].to_owned());
+        lock(&self.log).push(format!("({since},{page}) -> {}", ids.join(" ")));
+        let body = serde_json::to_vec(&rows).map_err(|e| Error::internal("json").source(e))?;
+        let mut answer = Page::of(Records::array(Bytes::from(body)));
+        answer.last = start + ask.per_page >= list.len();
+        answer.server_date = lock(&self.clock).as_ref().map(|c| c.now());
+
+        Ok(answer)
+    }
+}
+
+/// Adds or changes a record in a list, for hooks.
+pub fn upsert(rows: &mut Vec<Value>, id: &str, at: Option<&str>, n: i64) {
+    let row = json!({"id": id, "at": at, "n": n});
+    match rows.iter_mut().find(|r| r["id"] == id) {
+        Some(old) => *old = row,
+        None => rows.push(row),
+    }
+}
+
+struct Ask {
+    since: Option<Instant>,
+    upto: Option<Instant>,
+    per_page: usize,
+    by_id: bool,
+}
+
+impl Ask {
+    fn wants(&self, at: Option<Instant>) -> bool {
+        let Some(at) = at else {
+            return self.since.is_none() && self.upto.is_none();
+        };
+        self.since.is_none_or(|since| at >= since) && self.upto.is_none_or(|upto| at <= upto)
+    }
+}
+
+struct ListConnector(Arc<ListService>);
+
+fn build(context: &Context) -> Result<Arc<dyn Connector>> {
+    let name = context.settings.text("service")?;
+    let service = lock(&SERVICES).get(name).cloned();
+    let service = service.ok_or_else(|| Error::config(format!("no service '{name}'")))?;
+
+    Ok(Arc::new(ListConnector(service)))
+}
+
+/// `rows`: cdc by id; `events`: append without a key; `keyed`: append by id; `windows` and
+/// `sorted_windows`: cdc by windows; `pass`: cdc in one pass; `all`: a snapshot.
+const TABLES: &[&str] = &["rows", "events", "keyed", "windows", "sorted_windows", "pass", "all"];
+
+#[async_trait]
+impl Connector for ListConnector {
+    async fn list_tables(&self) -> Result<Vec<String>> {
+        Ok(TABLES.iter().map(|t| (*t).to_owned()).collect())
+    }
+
+    async fn table(&self, table: &str, options: &Settings) -> Result<TableSpec> {
+        let seconds = |name| Duration::from_secs(options.integer(name).unwrap_or(0).unsigned_abs());
+        let order = Order {
+            field: Some(FieldPath::field("at")),
+            kind: CursorKind::Instant,
+            step: Step::SECOND,
+            until: Until::Clock { settle: seconds("settle_seconds") },
+            lookback: seconds("lookback_seconds"),
+        };
+        let window = seconds("window_seconds");
+        let windows = |order, sorted| Progress::Windows { order, window, sorted, split_by: None };
+        let ascending = |order| Progress::Ascending { order, restart_pages: 1 };
+        let (ingestion, key, progress): (_, &[&str], _) = match table {
+            "rows" => (Ingestion::Cdc, &["id"], ascending(order)),
+            "events" => (Ingestion::Append, &[], ascending(order)),
+            "keyed" => (Ingestion::Append, &["id"], ascending(order)),
+            "windows" => (Ingestion::Cdc, &["id"], windows(order, false)),
+            "sorted_windows" => (Ingestion::Cdc, &["id"], windows(order, true)),
+            "pass" => (Ingestion::Cdc, &["id"], Progress::OnePass { order }),
+            "all" => (Ingestion::Snapshot, &["id"], Progress::Snapshot),
+            _ => return Err(Error::table_not_found(table, TABLES)),
+        };
+        let schema = TableSchema::new(vec![
+            Column::new("id", DataType::String).required(),
+            Column::new("at", DataType::String),
+            Column::new("n", DataType::Long),
+        ]);
+
+        Ok(TableSpec::new(schema, ingestion, key, progress))
+    }
+
+    fn read_table(&self, read: ReadRequest) -> PageStream {
+        debug_assert_eq!(read.feed, Feed::Rows);
+        let instant = |c: &Option<lakeflow_core::Cursor>| c.as_ref().and_then(|c| c.instant());
+        let ask = Ask {
+            since: instant(&read.after).map(|i| i.plus_nanos(1_000_000_000)),
+            upto: instant(&read.upto),
+            per_page: usize::try_from(read.options.integer("per_page").unwrap_or(100)).unwrap_or(1),
+            by_id: read.table == "pass",
+        };
+        let service = self.0.clone();
+        PageStream::new(stream::try_unfold((service, ask, 1), |(service, ask, page)| async move {
+            if page == 0 {
+                return Ok(None);
+            }
+            let answer = service.answer(&ask, page)?;
+            let next = if answer.last { 0 } else { page + 1 };
+            Ok(Some((answer, (service, ask, next))))
+        }))
+    }
+
+    async fn oldest(&self, _read: &ReadRequest) -> Result<Option<lakeflow_core::Cursor>> {
+        let rows = lock(&self.0.rows);
+        let oldest = rows.iter().filter_map(|r| r["at"].as_str()).min();
+        oldest.map(|at| lakeflow_core::Cursor::parse(CursorKind::Instant, at)).transpose()
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+}
