@@ -1,0 +1,566 @@
+//! Records of any number from a template and a seed.
+
+use crate::template::{OrderedMap, Template};
+use crate::value::{Mix, TimeFormat, Value, name_hash, write_json_text};
+use base64::Engine as _;
+use bytes::Bytes;
+use lakeflow_core::{Error, Instant, Result};
+use serde::Deserialize;
+use std::collections::BTreeMap;
+
+const NANOS: i128 = 1_000_000_000;
+
+/// `corpus.yaml`: what the records of a source look like.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+pub(crate) struct CorpusSpec {
+    /// Objects that occur inside records (people, labels), rendered once.
+    pools: OrderedMap<Recipe>,
+    collections: OrderedMap<Recipe>,
+}
+
+/// How the records of a collection or pool are made.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct Recipe {
+    rows: Option<RowCounts>,
+    /// Records given by hand: one map of named values each; `rows` is then not needed.
+    each: Vec<OrderedMap<Template>>,
+    values: OrderedMap<Make>,
+    record: Template,
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(untagged)]
+enum RowCounts {
+    Number(u64),
+    ByScope(OrderedMap<u64>),
+}
+
+/// How one named value is made.
+#[derive(Debug, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+enum Make {
+    /// `start + index * step + scope index * per_scope`; as text of at least `width` digits if set.
+    Sequence {
+        #[serde(default)]
+        start: i64,
+        #[serde(default = "one")]
+        step: i64,
+        #[serde(default)]
+        per_scope: i64,
+        width: Option<usize>,
+    },
+    /// One of these, each as likely.
+    Choice(Vec<Template>),
+    /// A whole number in `min..=max`.
+    Integer { min: i64, max: i64 },
+    /// A number in `min..=max` with so many digits after the point.
+    Decimal { min: i64, max: i64, digits: u32 },
+    /// A point in time.
+    Time(TimeMake),
+    /// A random UUID, version 4.
+    Uuid {},
+    /// `min..=max` words.
+    Words { of: Vec<String>, min: u64, max: u64 },
+    /// A record of this pool.
+    Pick(String),
+    /// A list of up to `max` different records of this pool.
+    Sample { pool: String, max: u64 },
+    /// The first item of a list, null of an empty one.
+    First(String),
+    /// `then` if the value named `value` reads `is`, else `otherwise`, else null.
+    If { value: String, is: String, then: Box<Make>, otherwise: Option<Box<Make>> },
+    /// Null at this rate.
+    Nullable { rate: f64, of: Box<Make> },
+    /// Base64 of a text.
+    Base64(Template),
+    /// A template of its own.
+    Template(Template),
+}
+
+/// `start` or `start_offset_seconds` (from start-up) plus `index * step_seconds`; or `after`
+/// another time by `min_seconds..=max_seconds`. At the rate `ties` a row repeats the row before.
+#[derive(Debug, Default, Deserialize)]
+#[serde(deny_unknown_fields, default)]
+struct TimeMake {
+    start: Option<String>,
+    start_offset_seconds: Option<i64>,
+    step_seconds: i64,
+    after: Option<String>,
+    min_seconds: u64,
+    max_seconds: u64,
+    ties: f64,
+}
+
+fn one() -> i64 {
+    1
+}
+
+/// Makes records; the same seed, start-up time and index give the same bytes.
+#[derive(Debug)]
+pub(crate) struct Corpus {
+    spec: CorpusSpec,
+    seed: u64,
+    started: Instant,
+    time_format: TimeFormat,
+    pools: BTreeMap<String, Vec<Bytes>>,
+}
+
+/// The row a value is made for.
+struct Row<'a> {
+    corpus: &'a Corpus,
+    recipe: &'a Recipe,
+    name: &'a str,
+    scope: &'a str,
+    scope_index: i64,
+    index: u64,
+    given: Option<&'a OrderedMap<Template>>,
+}
+
+impl Corpus {
+    /// Reads `corpus.yaml` and renders its pools.
+    ///
+    /// # Errors
+    /// `ConfigInvalid` if it is malformed or names what does not exist.
+    pub(crate) fn parse(
+        yaml: &str,
+        seed: u64,
+        started: Instant,
+        time_format: TimeFormat,
+    ) -> Result<Self> {
+        let spec: CorpusSpec = serde_saphyr::from_str(yaml)
+            .map_err(|e| Error::config("corpus.yaml is malformed").source(e))?;
+        let started = started.floor(NANOS);
+        let mut corpus = Self { spec, seed, started, time_format, pools: BTreeMap::new() };
+        corpus.check()?;
+        for at in 0..corpus.spec.pools.0.len() {
+            let Some((name, recipe)) = corpus.spec.pools.0.get(at) else { continue };
+            let rows = (0..recipe.count("")).map(|i| corpus.record(recipe, name, "", i).into());
+            let rows = rows.collect();
+            let name = name.clone();
+            corpus.pools.insert(name, rows);
+        }
+
+        Ok(corpus)
+    }
+
+    /// The scopes of a collection, in the order of the file; one empty scope if it has none.
+    pub(crate) fn scopes(&self, collection: &str) -> Vec<String> {
+        match self.spec.collections.get(collection).and_then(|recipe| recipe.rows.as_ref()) {
+            Some(RowCounts::ByScope(scopes)) => scopes.iter().map(|(s, _)| s.to_owned()).collect(),
+            _ => vec![String::new()],
+        }
+    }
+
+    /// How many records the file asks for.
+    pub(crate) fn count(&self, collection: &str, scope: &str) -> u64 {
+        self.spec.collections.get(collection).map_or(0, |recipe| recipe.count(scope))
+    }
+
+    /// The JSON of record `index`; `None` if the file has no such collection.
+    pub(crate) fn generate(&self, collection: &str, scope: &str, index: u64) -> Option<Bytes> {
+        let recipe = self.spec.collections.get(collection)?;
+        Some(self.record(recipe, collection, scope, index).into())
+    }
+
+    /// The record of `pool` whose field `field` reads `value`.
+    pub(crate) fn lookup(
+        &self,
+        pool: &str,
+        field: &str,
+        value: &serde_json::Value,
+    ) -> Option<Bytes> {
+        self.pools.get(pool)?.iter().find_map(|bytes| {
+            let record: serde_json::Value = serde_json::from_slice(bytes).ok()?;
+            (record.get(field)? == value).then(|| bytes.clone())
+        })
+    }
+
+    fn record(&self, recipe: &Recipe, name: &str, scope: &str, index: u64) -> Vec<u8> {
+        let scope_index = match &recipe.rows {
+            Some(RowCounts::ByScope(scopes)) => scopes.position(scope).unwrap_or(scopes.0.len()),
+            _ => 0,
+        };
+        let row = Row {
+            corpus: self,
+            recipe,
+            name,
+            scope,
+            scope_index: i64::try_from(scope_index).unwrap_or(0),
+            index,
+            given: usize::try_from(index).ok().and_then(|index| recipe.each.get(index)),
+        };
+        let mut made: Vec<(&str, Value)> = Vec::with_capacity(recipe.values.0.len());
+        for (name, make) in recipe.values.iter() {
+            let mut mix = row.mix(name, index);
+            let value = row.make(make, &mut mix, &|name: &str| row.value(&made, name));
+            made.push((name, value));
+        }
+
+        let mut out = Vec::with_capacity(3_072);
+        recipe.record.write(&|name: &str| row.value(&made, name), &mut out);
+        out
+    }
+
+    /// Every name in a template or a generator must be known before it is used.
+    fn check(&self) -> Result<()> {
+        for (name, recipe) in self.spec.pools.iter().chain(self.spec.collections.iter()) {
+            let mut known = vec!["scope".to_owned(), "index".to_owned()];
+            for given in &recipe.each {
+                known.extend(given.iter().map(|(name, _)| name.to_owned()));
+            }
+            let complain = |missing: &str| {
+                Err(Error::config(format!("corpus of '{name}' uses unknown name '{missing}'")))
+            };
+            for (value, make) in recipe.values.iter() {
+                if let Some(missing) = make.unknown(&known, &self.spec.pools) {
+                    return complain(&missing);
+                }
+                known.push(value.to_owned());
+            }
+            for used in recipe.record.names() {
+                if !known.iter().any(|name| name == used) {
+                    return complain(used);
+                }
+            }
+        }
+
+        Ok(())
+    }
+}
+
+impl Recipe {
+    fn count(&self, scope: &str) -> u64 {
+        match &self.rows {
+            Some(RowCounts::Number(rows)) => *rows,
+            Some(RowCounts::ByScope(scopes)) => scopes.get(scope).copied().unwrap_or(0),
+            None => self.each.len() as u64,
+        }
+    }
+}
+
+impl Make {
+    /// The first name this generator needs that is not in `known` or a pool.
+    fn unknown(&self, known: &[String], pools: &OrderedMap<Recipe>) -> Option<String> {
+        let name = |used: &str| (!known.iter().any(|name| name == used)).then(|| used.to_owned());
+        let pool = |used: &str| pools.get(used).is_none().then(|| used.to_owned());
+        match self {
+            Self::Choice(items) => items.iter().flat_map(Template::names).find_map(name),
+            Self::Base64(template) | Self::Template(template) => {
+                template.names().into_iter().find_map(name)
+            }
+            Self::Time(time) => time.after.as_deref().and_then(name),
+            Self::Pick(used) | Self::Sample { pool: used, .. } => pool(used),
+            Self::First(used) => name(used),
+            Self::If { value, then, otherwise, .. } => name(value)
+                .or_else(|| then.unknown(known, pools))
+                .or_else(|| otherwise.as_ref().and_then(|make| make.unknown(known, pools))),
+            Self::Nullable { of, .. } => of.unknown(known, pools),
+            Self::Sequence { .. }
+            | Self::Integer { .. }
+            | Self::Decimal { .. }
+            | Self::Uuid {}
+            | Self::Words { .. } => None,
+        }
+    }
+}
+
+impl Row<'_> {
+    fn mix(&self, value: &str, index: u64) -> Mix {
+        Mix::new(&[
+            self.corpus.seed,
+            name_hash(self.name),
+            name_hash(self.scope),
+            index,
+            name_hash(value),
+        ])
+    }
+
+    fn value(&self, made: &[(&str, Value)], name: &str) -> Value {
+        if let Some((_, value)) = made.iter().find(|(known, _)| *known == name) {
+            return value.clone();
+        }
+        if let Some(template) = self.given.and_then(|given| given.get(name)) {
+            return template.value(&|_: &str| Value::Null);
+        }
+        match name {
+            "scope" => Value::text(self.scope),
+            "index" => integer(self.index),
+            _ => Value::Null,
+        }
+    }
+
+    fn make(&self, make: &Make, mix: &mut Mix, names: &dyn Fn(&str) -> Value) -> Value {
+        match make {
+            Make::Sequence { start, step, per_scope, width } => {
+                let index = i64::try_from(self.index).unwrap_or(i64::MAX);
+                let number = start
+                    .saturating_add(index.saturating_mul(*step))
+                    .saturating_add(self.scope_index.saturating_mul(*per_scope));
+                match width {
+                    Some(width) => Value::text(&format!("{number:0width$}")),
+                    None => Value::Integer(number),
+                }
+            }
+            Make::Choice(items) => {
+                mix.pick(items).map_or(Value::Null, |item| item.value(&|n: &str| names(n)))
+            }
+            Make::Integer { min, max } => Value::Integer(between(mix, *min, *max)),
+            Make::Decimal { min, max, digits } => {
+                let scale = 10_i64.saturating_pow(*digits);
+                let number =
+                    between(mix, min.saturating_mul(scale), max.saturating_mul(scale)) as f64;
+                Value::Float(number / scale as f64)
+            }
+            Make::Time(time) => match self.time(time, self.index, 0) {
+                Some(at) => Value::text(&self.corpus.time_format.write(at)),
+                None => Value::Null,
+            },
+            Make::Uuid {} => {
+                let (high, low) = (mix.next(), mix.next());
+                let high = (high & !0xf000) | 0x4000;
+                let low = (low & !(0b11 << 62)) | (0b10 << 62);
+                Value::text(&format!(
+                    "{:08x}-{:04x}-{:04x}-{:04x}-{:012x}",
+                    high >> 32,
+                    (high >> 16) & 0xffff,
+                    high & 0xffff,
+                    low >> 48,
+                    low & 0xffff_ffff_ffff
+                ))
+            }
+            Make::Words { of, min, max } => {
+                let count = min + mix.below(max.saturating_sub(*min) + 1);
+                let words: Vec<&str> =
+                    (0..count).filter_map(|_| mix.pick(of)).map(String::as_str).collect();
+                Value::text(&words.join(" "))
+            }
+            Make::Pick(pool) => self
+                .corpus
+                .pools
+                .get(pool)
+                .and_then(|rows| mix.pick(rows))
+                .map_or(Value::Null, |json| Value::Json(json.clone())),
+            Make::Sample { pool, max } => self.sample(pool, *max, mix),
+            Make::First(name) => first_item(&names(name)),
+            Make::If { value, is, then, otherwise } => {
+                let mut text = String::new();
+                names(value).push_text(&mut text);
+                if text == *is {
+                    self.make(then, mix, names)
+                } else {
+                    otherwise.as_ref().map_or(Value::Null, |make| self.make(make, mix, names))
+                }
+            }
+            Make::Nullable { rate, of } => {
+                if mix.chance(*rate) {
+                    Value::Null
+                } else {
+                    self.make(of, mix, names)
+                }
+            }
+            Make::Base64(template) => {
+                let text = template.render_text(&|name: &str| names(name));
+                Value::text(&base64::engine::general_purpose::STANDARD.encode(text))
+            }
+            Make::Template(template) => template.value(&|name: &str| names(name)),
+        }
+    }
+
+    fn sample(&self, pool: &str, max: u64, mix: &mut Mix) -> Value {
+        let rows = self.corpus.pools.get(pool).map(Vec::as_slice).unwrap_or_default();
+        let mut chosen: Vec<&Bytes> = Vec::new();
+        for _ in 0..mix.below(max + 1) {
+            if let Some(row) = mix.pick(rows)
+                && !chosen.contains(&row)
+            {
+                chosen.push(row);
+            }
+        }
+        let mut json = vec![b'['];
+        for (i, row) in chosen.into_iter().enumerate() {
+            if i > 0 {
+                json.push(b',');
+            }
+            json.extend_from_slice(row);
+        }
+        json.push(b']');
+        Value::Json(json.into())
+    }
+
+    /// The point in time of row `index`; `depth` guards against a time that is after itself.
+    fn time(&self, make: &TimeMake, index: u64, depth: u32) -> Option<Instant> {
+        if depth > 8 {
+            return None;
+        }
+        let mut index = index;
+        while index > 0 && make.ties > 0.0 && self.mix("ties", index).chance(make.ties) {
+            index -= 1;
+        }
+        let Some(base) = &make.after else {
+            let start = match (&make.start, make.start_offset_seconds) {
+                (Some(start), _) => Instant::parse(start)?,
+                (None, offset) => {
+                    self.corpus.started.plus_nanos(i128::from(offset.unwrap_or(0)) * NANOS)
+                }
+            };
+            let seconds = i128::from(index) * i128::from(make.step_seconds);
+            return Some(start.plus_nanos(seconds * NANOS));
+        };
+        let base = match self.recipe.values.get(base)? {
+            Make::Time(base) => self.time(base, index, depth + 1)?,
+            _ => return None,
+        };
+        let span = make.max_seconds.saturating_sub(make.min_seconds) + 1;
+        let seconds = make.min_seconds + self.mix("after", index).below(span);
+        Some(base.plus_nanos(i128::from(seconds) * NANOS))
+    }
+}
+
+fn integer(number: u64) -> Value {
+    Value::Integer(i64::try_from(number).unwrap_or(i64::MAX))
+}
+
+fn between(mix: &mut Mix, min: i64, max: i64) -> i64 {
+    let span = u64::try_from(max.saturating_sub(min)).unwrap_or(0).saturating_add(1);
+    min.saturating_add(i64::try_from(mix.below(span)).unwrap_or(0))
+}
+
+fn first_item(list: &Value) -> Value {
+    let Value::Json(json) = list else { return Value::Null };
+    let items: Vec<&serde_json::value::RawValue> = serde_json::from_slice(json).unwrap_or_default();
+    items
+        .first()
+        .map_or(Value::Null, |item| Value::Json(Bytes::copy_from_slice(item.get().as_bytes())))
+}
+
+/// The fields of a JSON object in their order, for changes that leave the others as they are.
+#[derive(Debug, Default)]
+pub(crate) struct Fields(Vec<(String, Bytes)>);
+
+impl Fields {
+    /// `None` if `json` is not an object.
+    pub(crate) fn parse(json: &[u8]) -> Option<Self> {
+        let map: OrderedMap<Box<serde_json::value::RawValue>> =
+            serde_json::from_slice(json).ok()?;
+        let own = |value: Box<serde_json::value::RawValue>| Bytes::from(value.get().to_owned());
+        Some(Self(map.0.into_iter().map(|(key, value)| (key, own(value))).collect()))
+    }
+
+    pub(crate) fn get(&self, key: &str) -> Option<serde_json::Value> {
+        let (_, value) = self.0.iter().find(|(k, _)| k == key)?;
+        serde_json::from_slice(value).ok()
+    }
+
+    /// Replaces the field in its place, or adds it at the end.
+    pub(crate) fn set(&mut self, key: &str, json: impl Into<Bytes>) {
+        match self.0.iter_mut().find(|(k, _)| k == key) {
+            Some((_, value)) => *value = json.into(),
+            None => self.0.push((key.to_owned(), json.into())),
+        }
+    }
+
+    /// Makes every field null that is not in `keep`.
+    pub(crate) fn blank(&mut self, keep: &[String]) {
+        for (key, value) in &mut self.0 {
+            if !keep.contains(key) {
+                *value = Bytes::from_static(b"null");
+            }
+        }
+    }
+
+    pub(crate) fn render(&self) -> Bytes {
+        let mut out = vec![b'{'];
+        for (i, (key, value)) in self.0.iter().enumerate() {
+            if i > 0 {
+                out.push(b',');
+            }
+            write_json_text(key, &mut out);
+            out.push(b':');
+            out.extend_from_slice(value);
+        }
+        out.push(b'}');
+        out.into()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const YAML: &str = "
+pools:
+  people:
+    rows: 3
+    values: {n: {sequence: {start: 1}}}
+    record: {login: 'p${n}'}
+collections:
+  things:
+    rows: {a: 3, b: 2}
+    values:
+      id: {sequence: {start: 10, per_scope: 1000}}
+      made: {time: {start: '2024-01-01T00:00:00Z', step_seconds: 30}}
+      changed: {time: {after: made, min_seconds: 60, max_seconds: 60}}
+      state: {choice: [open, closed]}
+      closed: {if: {value: state, is: closed, then: {template: '${changed}'}}}
+      people: {sample: {pool: people, max: 2}}
+      boss: {first: people}
+    record: {id: '${id}', scope: '${scope}', made: '${made}', changed: '${changed}', state: '${state}', closed: '${closed}', people: '${people}', boss: '${boss}'}
+";
+
+    fn corpus(seed: u64) -> Corpus {
+        Corpus::parse(YAML, seed, Instant::from_parts(0, 0), TimeFormat::Zulu).unwrap()
+    }
+
+    fn json(corpus: &Corpus, scope: &str, index: u64) -> serde_json::Value {
+        serde_json::from_slice(&corpus.generate("things", scope, index).unwrap()).unwrap()
+    }
+
+    #[test]
+    fn records_depend_on_seed_scope_and_index_only() {
+        let bytes =
+            |seed| (0..50).map(|i| corpus(seed).generate("things", "a", i)).collect::<Vec<_>>();
+        assert_eq!(bytes(1), bytes(1));
+        assert_ne!(bytes(1), bytes(2));
+        assert_eq!(corpus(1).scopes("things"), ["a", "b"]);
+        assert_eq!(corpus(1).count("things", "b"), 2);
+
+        let record = json(&corpus(1), "b", 2);
+        assert_eq!(record["id"], 1012);
+        assert_eq!(record["scope"], "b");
+        assert_eq!(record["made"], "2024-01-01T00:01:00Z");
+        assert_eq!(record["changed"], "2024-01-01T00:02:00Z");
+    }
+
+    #[test]
+    fn dependent_values_agree_with_what_they_depend_on() {
+        let corpus = corpus(5);
+        let mut states = std::collections::BTreeSet::new();
+        for i in 0..50 {
+            let record = json(&corpus, "a", i);
+            let closed = record["state"] == "closed";
+            assert_eq!(record["closed"].is_string(), closed);
+            assert_eq!(record["boss"], record["people"].get(0).cloned().unwrap_or_default());
+            states.insert(closed);
+        }
+        assert_eq!(states.len(), 2);
+    }
+
+    #[test]
+    fn an_unknown_name_is_refused() {
+        let yaml = "collections: {x: {rows: 1, record: {a: '${nope}'}}}";
+        let error = Corpus::parse(yaml, 1, Instant::from_parts(0, 0), TimeFormat::Zulu);
+        assert_eq!(error.unwrap_err().message(), "corpus of 'x' uses unknown name 'nope'");
+    }
+
+    #[test]
+    fn fields_change_in_place_and_keep_their_order() {
+        let mut fields = Fields::parse(br#"{"z":1,"a":{"x":[1, 2]},"m":null}"#).unwrap();
+        fields.set("a", "2");
+        fields.set("new", "\"n\"");
+        assert_eq!(fields.render(), r#"{"z":1,"a":2,"m":null,"new":"n"}"#);
+        fields.blank(&["z".into()]);
+        assert_eq!(fields.render(), r#"{"z":1,"a":null,"m":null,"new":null}"#);
+    }
+}

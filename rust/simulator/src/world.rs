@@ -1,0 +1,412 @@
+//! The records of every source, and direct changes to them.
+
+use crate::churn::Movement;
+use crate::clock::SimulatorClock;
+use crate::corpus::{Corpus, Fields};
+use crate::spec::{CollectionSpec, EMBEDDED, SourceSpec};
+use crate::table::{Slot, Table, at_path};
+use crate::value::Value;
+use bytes::Bytes;
+use lakeflow_core::{Clock, Error, ErrorKind, Result};
+use serde_json::Value as Json;
+use std::collections::{BTreeMap, HashMap};
+use std::fmt::Display;
+use std::sync::Arc;
+
+/// The records of every source: what a hook may read and change while a request waits.
+///
+/// A collection is named `issues`, or with its scope before it, `acme/widgets/issues`. Without a
+/// scope, reads see every scope and new records go where their own fields say.
+pub struct World {
+    pub(crate) sources: BTreeMap<String, SourceState>,
+    pub(crate) clock: Arc<SimulatorClock>,
+    pub(crate) movements: Vec<Movement>,
+}
+
+/// Collection and scope.
+pub(crate) type Place = (String, String);
+
+pub(crate) struct SourceState {
+    pub(crate) spec: Arc<SourceSpec>,
+    pub(crate) corpus: Arc<Corpus>,
+    pub(crate) tables: BTreeMap<Place, Table>,
+    /// The only password or token that is accepted; none: any that is not blank.
+    pub(crate) credential: Option<String>,
+    pub(crate) rate: RateState,
+    pub(crate) pages: Option<PageCache>,
+}
+
+#[derive(Default)]
+pub(crate) struct RateState {
+    /// Requests per window beyond which the source refuses; none: it never does.
+    pub(crate) enforced: Option<u64>,
+    pub(crate) window_start: i64,
+    pub(crate) used: u64,
+}
+
+/// Rendered pages by path and query, valid for one state of the source.
+#[derive(Default)]
+pub(crate) struct PageCache {
+    pub(crate) version: u64,
+    pub(crate) pages: HashMap<String, crate::answer::Answer>,
+}
+
+/// What a source starts with.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct SourceSetup {
+    pub(crate) name: String,
+    /// Own `endpoints.yaml` and `corpus.yaml`, instead of embedded ones.
+    pub(crate) files: Option<(String, String)>,
+    /// Number of generated records by collection name, over the corpus file's own.
+    pub(crate) rows: Vec<(String, u64)>,
+    /// Records instead of generated ones.
+    pub(crate) records: Vec<(String, Vec<Json>)>,
+    pub(crate) credential: Option<String>,
+    pub(crate) rate_limit: Option<u64>,
+    pub(crate) cache_bodies: bool,
+}
+
+impl World {
+    pub(crate) fn new(clock: Arc<SimulatorClock>) -> Self {
+        Self { sources: BTreeMap::new(), clock, movements: Vec::new() }
+    }
+
+    /// Reads a source's description and fills its collections.
+    pub(crate) fn add_source(&mut self, setup: &SourceSetup, seed: u64) -> Result<()> {
+        let named = |e: Error| e.context("source", setup.name.clone());
+        let state = SourceState::new(setup, seed, &*self.clock).map_err(named)?;
+        self.sources.insert(setup.name.clone(), state);
+        for (collection, rows) in &setup.rows {
+            self.regenerate(&setup.name, collection, *rows).map_err(named)?;
+        }
+        for (collection, records) in &setup.records {
+            self.replace(&setup.name, collection, records).map_err(named)?;
+        }
+
+        Ok(())
+    }
+
+    /// Adds the record, or replaces the one with the same key; its fields stay as given.
+    ///
+    /// # Errors
+    /// `ConfigInvalid` for an unknown source or collection; `DataInvalid` for a record that is no
+    /// object or lacks its key.
+    pub fn upsert(&mut self, source: &str, collection: &str, record: &Json) -> Result<()> {
+        let state = self.source_mut(source)?;
+        let place = state.place_of(collection, record)?;
+        state.table(&place)?.upsert(record.to_string().into()).map(|_| ())
+    }
+
+    /// Takes a record away without a trace; false if there is none with this key.
+    ///
+    /// # Errors
+    /// `ConfigInvalid` for an unknown source or collection.
+    pub fn remove(&mut self, source: &str, collection: &str, key: impl Display) -> Result<bool> {
+        let state = self.source_mut(source)?;
+        let found = state.locate(collection, &key.to_string())?;
+        Ok(match found {
+            Some((place, slot)) => state.table(&place)?.remove(slot),
+            None => false,
+        })
+    }
+
+    /// Sets the top-level fields of `fields` in a record; the others stay as they are.
+    ///
+    /// # Errors
+    /// `ConfigInvalid` for an unknown source or collection; `DataInvalid` if there is no such
+    /// record.
+    pub fn patch(
+        &mut self,
+        source: &str,
+        collection: &str,
+        key: impl Display,
+        fields: &Json,
+    ) -> Result<()> {
+        let key = key.to_string();
+        let state = self.source_mut(source)?;
+        let (place, slot) = state.locate(collection, &key)?.ok_or_else(|| {
+            let message = format!("no record '{key}' in '{source}/{collection}'");
+            Error::new(ErrorKind::DataInvalid, message)
+        })?;
+        let changes = fields.as_object().ok_or_else(not_an_object)?;
+        let table = state.table(&place)?;
+        let mut record = table.json(slot).and_then(|json| Fields::parse(json)).unwrap_or_default();
+        for (field, value) in changes {
+            record.set(field, value.to_string());
+        }
+        table.upsert(record.render()).map(|_| ())
+    }
+
+    /// Every record of a collection, by scope and then in order of arrival.
+    ///
+    /// # Errors
+    /// `ConfigInvalid` for an unknown source or collection.
+    pub fn records(&self, source: &str, collection: &str) -> Result<Vec<Json>> {
+        let parse = |json: &Bytes| serde_json::from_slice(json).unwrap_or_default();
+        Ok(self.raw_records(source, collection)?.iter().map(parse).collect())
+    }
+
+    /// Replaces every record of a collection (of the scope, if named).
+    ///
+    /// # Errors
+    /// As [`upsert`](Self::upsert).
+    pub fn replace(&mut self, source: &str, collection: &str, records: &[Json]) -> Result<()> {
+        let state = self.source_mut(source)?;
+        for place in state.places(collection)? {
+            state.table(&place)?.clear();
+        }
+        records.iter().try_for_each(|record| self.upsert(source, collection, record))
+    }
+
+    /// Sets a record's time stamps to now and counts its counter up, as an edit by a user would.
+    ///
+    /// # Errors
+    /// As [`patch`](Self::patch).
+    pub fn touch(&mut self, source: &str, collection: &str, key: impl Display) -> Result<()> {
+        let now = self.clock.now();
+        let state = self.source_mut(source)?;
+        match state.locate(collection, &key.to_string())? {
+            Some((place, slot)) => state.touch(&place, slot, now),
+            None => {
+                let message = format!("no record '{key}' in '{source}/{collection}'");
+                Err(Error::new(ErrorKind::DataInvalid, message))
+            }
+        }
+    }
+
+    /// Adds generated records, stamped with the present time.
+    ///
+    /// # Errors
+    /// `ConfigInvalid` for an unknown source or collection.
+    pub fn grow(&mut self, source: &str, collection: &str, rows: u64) -> Result<()> {
+        let now = self.clock.now();
+        let state = self.source_mut(source)?;
+        let place = state.default_place(collection)?;
+        (0..rows).try_for_each(|_| state.grow(&place, now))
+    }
+
+    pub(crate) fn raw_records(&self, source: &str, collection: &str) -> Result<Vec<Bytes>> {
+        let state = self.source(source)?;
+        let mut records = Vec::new();
+        for place in state.places(collection)? {
+            if let Some(table) = state.tables.get(&place) {
+                records.extend(table.all().cloned());
+            }
+        }
+
+        Ok(records)
+    }
+
+    pub(crate) fn source(&self, source: &str) -> Result<&SourceState> {
+        self.sources.get(source).ok_or_else(|| self.unknown_source(source))
+    }
+
+    pub(crate) fn source_mut(&mut self, source: &str) -> Result<&mut SourceState> {
+        if !self.sources.contains_key(source) {
+            return Err(self.unknown_source(source));
+        }
+        self.sources.get_mut(source).ok_or_else(|| Error::internal("a source vanished"))
+    }
+
+    fn unknown_source(&self, source: &str) -> Error {
+        let known: Vec<&str> = self.sources.keys().map(String::as_str).collect();
+        Error::config(format!("source '{source}' is not served, these are: {}", known.join(", ")))
+    }
+
+    fn regenerate(&mut self, source: &str, collection: &str, rows: u64) -> Result<()> {
+        let state = self.source_mut(source)?;
+        let place = state.default_place(collection)?;
+        state.fill(&place, rows)
+    }
+}
+
+impl SourceState {
+    fn new(setup: &SourceSetup, seed: u64, clock: &dyn Clock) -> Result<Self> {
+        let (endpoints, corpus) = match &setup.files {
+            Some((endpoints, corpus)) => (endpoints.as_str(), corpus.as_str()),
+            None => embedded(&setup.name)?,
+        };
+        let spec = Arc::new(SourceSpec::parse(endpoints)?);
+        let corpus = Corpus::parse(corpus, seed, clock.now(), spec.time_format)?;
+        let mut state = Self {
+            spec: spec.clone(),
+            corpus: Arc::new(corpus),
+            tables: BTreeMap::new(),
+            credential: setup.credential.clone(),
+            rate: RateState { enforced: setup.rate_limit, ..RateState::default() },
+            pages: setup.cache_bodies.then(PageCache::default),
+        };
+        for (collection, _) in spec.collections.iter() {
+            for scope in state.corpus.scopes(collection) {
+                let place = (collection.to_owned(), scope);
+                let overridden = |named: &String| {
+                    *named == collection || *named == format!("{}/{collection}", place.1)
+                };
+                let by_rows = setup.rows.iter().any(|(named, _)| {
+                    overridden(named) && state.default_place(named).ok().as_ref() == Some(&place)
+                });
+                let by_records = setup.records.iter().any(|(named, _)| overridden(named));
+                let rows = state.corpus.count(&place.0, &place.1);
+                state.fill(&place, if by_rows || by_records { 0 } else { rows })?;
+            }
+        }
+
+        Ok(state)
+    }
+
+    /// The sum of every table's changes.
+    pub(crate) fn version(&self) -> u64 {
+        self.tables.values().map(|table| table.version).sum()
+    }
+
+    /// The table of a known collection, made on first use.
+    pub(crate) fn table(&mut self, place: &Place) -> Result<&mut Table> {
+        let spec = self.spec.collection(&place.0)?.clone();
+        Ok(self.tables.entry(place.clone()).or_insert_with(|| Table::new(spec)))
+    }
+
+    pub(crate) fn touch(
+        &mut self,
+        place: &Place,
+        slot: Slot,
+        now: lakeflow_core::Instant,
+    ) -> Result<()> {
+        let spec = self.spec.collection(&place.0)?.clone();
+        let stamp = Value::text(&self.spec.time_format.write(now));
+        let table = self.table(place)?;
+        let Some(mut record) = table.json(slot).and_then(|json| Fields::parse(json)) else {
+            return Ok(());
+        };
+        for field in &spec.touch.stamp {
+            record.set(field, json_of(&stamp));
+        }
+        if let Some(field) = &spec.touch.increment {
+            let count = record.get(field).and_then(|value| value.as_i64()).unwrap_or(0);
+            record.set(field, (count + 1).to_string());
+        }
+        table.upsert(record.render()).map(|_| ())
+    }
+
+    pub(crate) fn grow(&mut self, place: &Place, now: lakeflow_core::Instant) -> Result<()> {
+        let spec = self.spec.collection(&place.0)?.clone();
+        let stamp = Value::text(&self.spec.time_format.write(now));
+        let mut record = self.next_record(place)?;
+        for field in &spec.touch.stamp_new {
+            record.set(field, json_of(&stamp));
+        }
+        self.table(place)?.upsert(record.render()).map(|_| ())
+    }
+
+    /// The next record of the corpus whose key is free.
+    pub(crate) fn next_record(&mut self, place: &Place) -> Result<Fields> {
+        let corpus = self.corpus.clone();
+        let table = self.table(place)?;
+        loop {
+            let index = table.next_index;
+            table.next_index += 1;
+            let json = corpus.generate(&place.0, &place.1, index).ok_or_else(|| {
+                Error::config(format!("corpus.yaml has no collection '{}'", place.0))
+            })?;
+            let record: Json = serde_json::from_slice(&json).unwrap_or_default();
+            let taken = table.spec_unique().iter().any(|field| {
+                let value = at_path(&record, field);
+                let text = value.as_str().map_or_else(|| value.to_string(), str::to_owned);
+                table.find(field, &text).is_some()
+            });
+            if !taken {
+                return Fields::parse(&json).ok_or_else(not_an_object);
+            }
+        }
+    }
+
+    fn fill(&mut self, place: &Place, rows: u64) -> Result<()> {
+        let corpus = self.corpus.clone();
+        let table = self.table(place)?;
+        table.clear();
+        for index in 0..rows {
+            if let Some(json) = corpus.generate(&place.0, &place.1, index) {
+                table.upsert(json)?;
+            }
+        }
+        table.next_index = rows;
+
+        Ok(())
+    }
+
+    /// Splits `acme/widgets/issues` into collection and scope.
+    fn split(&self, name: &str) -> Result<(Arc<CollectionSpec>, String, Option<String>)> {
+        let (scope, collection) = match name.rsplit_once('/') {
+            Some((scope, collection)) => (Some(scope.to_owned()), collection),
+            None => (None, name),
+        };
+        let spec = self.spec.collection(collection)?.clone();
+        if scope.is_some() && spec.scope.is_none() {
+            return Err(Error::config(format!("collection '{collection}' has no scopes")));
+        }
+
+        Ok((spec, collection.to_owned(), scope))
+    }
+
+    /// The scope that was named, or the collection's default.
+    pub(crate) fn default_place(&self, name: &str) -> Result<Place> {
+        let (spec, collection, scope) = self.split(name)?;
+        let default = || spec.scope.as_ref().map(|s| s.default.clone()).unwrap_or_default();
+        Ok((collection, scope.unwrap_or_else(default)))
+    }
+
+    /// The place a record belongs to.
+    fn place_of(&self, name: &str, record: &Json) -> Result<Place> {
+        let (spec, collection, scope) = self.split(name)?;
+        if let Some(scope) = scope {
+            return Ok((collection, scope));
+        }
+        let own = spec.scope.as_ref().map(|scope| {
+            let text = at_path(record, &scope.field).as_str().unwrap_or_default();
+            text.strip_prefix(&scope.prefix).unwrap_or(&scope.default).to_owned()
+        });
+        Ok((collection, own.unwrap_or_default()))
+    }
+
+    /// Every place that a name covers.
+    pub(crate) fn places(&self, name: &str) -> Result<Vec<Place>> {
+        let (_, collection, scope) = self.split(name)?;
+        if let Some(scope) = scope {
+            return Ok(vec![(collection, scope)]);
+        }
+        Ok(self.tables.keys().filter(|(known, _)| *known == collection).cloned().collect())
+    }
+
+    fn locate(&self, name: &str, key: &str) -> Result<Option<(Place, Slot)>> {
+        for place in self.places(name)? {
+            if let Some(table) = self.tables.get(&place)
+                && let Some(field) = table.spec_unique().first()
+                && let Some(slot) = table.find(field, key)
+            {
+                return Ok(Some((place, slot)));
+            }
+        }
+
+        Ok(None)
+    }
+}
+
+pub(crate) fn json_of(value: &Value) -> Vec<u8> {
+    let mut json = Vec::new();
+    value.write(&mut json);
+    json
+}
+
+fn not_an_object() -> Error {
+    Error::new(ErrorKind::DataInvalid, "a record is not an object")
+}
+
+fn embedded(source: &str) -> Result<(&'static str, &'static str)> {
+    EMBEDDED
+        .iter()
+        .find(|(name, _, _)| *name == source)
+        .map(|(_, endpoints, corpus)| (*endpoints, *corpus))
+        .ok_or_else(|| {
+            let known: Vec<&str> = EMBEDDED.iter().map(|(name, _, _)| *name).collect();
+            Error::config(format!("unknown source '{source}', known: {}", known.join(", ")))
+        })
+}

@@ -1,0 +1,350 @@
+//! The `github` description: pages, filters, orders, refusals and writes.
+#![allow(clippy::unwrap_used, clippy::expect_used, reason = "a test ends at the first surprise")]
+
+mod common;
+
+use common::{Reply, TOKEN, at, frozen, get, send};
+use lakeflow_simulator::Simulator;
+use serde_json::{Value, json};
+
+/// Issues with ids as numbers; `updated_at` minutes after ten o'clock.
+fn issue(number: u64, minute: u64, state: &str, comments: u64) -> Value {
+    json!({
+        "id": 1000 + number,
+        "number": number,
+        "state": state,
+        "comments": comments,
+        "created_at": format!("2024-01-01T09:{number:02}:00Z"),
+        "updated_at": format!("2024-01-01T10:{minute:02}:00Z"),
+    })
+}
+
+async fn five() -> Simulator {
+    let issues = vec![
+        issue(1, 50, "open", 3),
+        issue(2, 10, "closed", 9),
+        issue(3, 30, "open", 3),
+        issue(4, 30, "closed", 0),
+        issue(5, 20, "open", 7),
+    ];
+    frozen().0.source("github").records("github", "issues", issues).start().await.unwrap()
+}
+
+async fn list(simulator: &Simulator, query: &str) -> Reply {
+    get(&format!("{}/repos/o/r/issues?{query}", simulator.base_url("github")), TOKEN).await
+}
+
+#[tokio::test]
+async fn filters_and_orders_give_the_documented_lists() {
+    let simulator = five().await;
+    let cases: &[(&str, &[u64])] = &[
+        ("", &[5, 3, 1]),
+        ("state=all", &[5, 4, 3, 2, 1]),
+        ("state=closed", &[4, 2]),
+        ("state=all&direction=asc", &[1, 2, 3, 4, 5]),
+        ("state=all&sort=updated&direction=asc", &[2, 5, 3, 4, 1]),
+        ("state=all&sort=updated", &[1, 4, 3, 5, 2]),
+        ("state=all&sort=comments&direction=asc", &[4, 1, 3, 5, 2]),
+        ("state=all&sort=updated&direction=asc&since=2024-01-01T10:30:00Z", &[3, 4, 1]),
+        ("state=all&sort=updated&direction=asc&since=2024-01-01T10%3A30%3A01Z", &[1]),
+        ("state=all&sort=updated&direction=asc&since=2024-01-01T12:30:00%2B02:00", &[3, 4, 1]),
+        ("state=all&sort=created&direction=asc&since=2024-01-01T10:30:00Z", &[1, 3, 4]),
+        ("state=closed&sort=updated&direction=asc&since=2024-01-01T10:30:00Z", &[4]),
+        ("state=all&since=2030-01-01T00:00:00Z", &[]),
+        ("state=all&page=0&per_page=junk", &[5, 4, 3, 2, 1]),
+        ("state=all&per_page=2&page=3", &[1]),
+        ("state=all&per_page=2&page=4", &[]),
+        ("state=all&unknown=x", &[5, 4, 3, 2, 1]),
+    ];
+    for (query, expected) in cases {
+        let reply = list(&simulator, query).await;
+        let numbers: Vec<Value> = expected.iter().map(|n| json!(n)).collect();
+        assert_eq!((reply.status, reply.column("number")), (200, numbers), "{query}");
+    }
+}
+
+#[tokio::test]
+async fn links_follow_the_recorded_order_and_carry_every_parameter_encoded() {
+    let simulator = five().await;
+    let base = simulator.base_url("github");
+    let link = |page: u64, rel: &str| {
+        format!(
+            "<{base}/repositories/1296269/issues?state=all&since=2024-01-01T10%3A00%3A00Z&per_page=2&page={page}>; rel=\"{rel}\""
+        )
+    };
+    let cases: [(&str, Option<Vec<String>>); 5] = [
+        ("", Some(vec![link(2, "next"), link(3, "last")])),
+        ("&page=1", Some(vec![link(2, "next"), link(3, "last")])),
+        (
+            "&page=2",
+            Some(vec![link(1, "prev"), link(3, "next"), link(3, "last"), link(1, "first")]),
+        ),
+        ("&page=3", Some(vec![link(2, "prev"), link(1, "first")])),
+        ("&page=9", Some(vec![link(3, "prev"), link(3, "last"), link(1, "first")])),
+    ];
+    for (page, expected) in cases {
+        let query = format!("state=all&since=2024-01-01T10:00:00Z&per_page=2{page}");
+        let reply = list(&simulator, &query).await;
+        assert_eq!(reply.header("link"), expected.map(|l| l.join(", ")).as_deref(), "{page}");
+    }
+    assert_eq!(list(&simulator, "state=all&per_page=5").await.header("link"), None);
+
+    let first = list(&simulator, "state=all&sort=updated&direction=asc&per_page=2").await;
+    let second = get(&first.link("next").unwrap(), TOKEN).await;
+    let third = get(&second.link("next").unwrap(), TOKEN).await;
+    assert_eq!(second.column("number"), [json!(3), json!(4)]);
+    assert_eq!(third.column("number"), [json!(1)]);
+    assert_eq!(third.link("next"), None);
+}
+
+#[tokio::test]
+async fn every_page_size_walks_all_rows_once() {
+    let simulator =
+        frozen().0.source("github").rows("github", "issues", 205).start().await.unwrap();
+    for per_page in [1, 41, 99, 100, 101, 205] {
+        let mut url = format!(
+            "{}/repos/o/r/issues?state=all&sort=updated&direction=asc&per_page={per_page}",
+            simulator.base_url("github")
+        );
+        let (mut keys, mut pages) = (Vec::new(), 0);
+        loop {
+            let reply = get(&url, TOKEN).await;
+            let ids = reply.column("id");
+            let times = reply.column("updated_at");
+            keys.extend(times.into_iter().zip(ids).map(|(t, i)| (t.to_string(), i.to_string())));
+            pages += 1;
+            match reply.link("next") {
+                Some(next) => url = next,
+                None => break,
+            }
+        }
+        assert_eq!(pages, 205_usize.div_ceil(per_page.min(100)), "{per_page}");
+        assert!(keys.windows(2).all(|pair| pair[0].0 <= pair[1].0));
+        keys.sort();
+        keys.dedup();
+        assert_eq!(keys.len(), 205, "{per_page}");
+    }
+}
+
+#[tokio::test]
+async fn refusals_have_the_documented_bodies() {
+    let simulator = frozen().0.source("github").credential("github", "good").start().await.unwrap();
+    let base = simulator.base_url("github");
+    let docs = "https://docs.github.com/rest";
+    let unauthorized =
+        |message: &str| json!({"message": message, "documentation_url": docs, "status": "401"});
+    let ua = "user-agent: t\r\n";
+    let cases = [
+        (String::new(), 403, None),
+        (ua.to_owned(), 401, Some(unauthorized("Requires authentication"))),
+        (format!("{ua}authorization: Bearer  \r\n"), 401, Some(unauthorized("Bad credentials"))),
+        (format!("{ua}authorization: Bearer bad\r\n"), 401, Some(unauthorized("Bad credentials"))),
+        (
+            format!("{ua}authorization: Basic dTpw\r\n"),
+            401,
+            Some(unauthorized("Requires authentication")),
+        ),
+        (format!("{ua}authorization: token good\r\n"), 200, None),
+        (format!("{ua}Authorization: bearer good\r\n"), 200, None),
+    ];
+    for (headers, status, body) in cases {
+        let reply = get(&format!("{base}/repos/o/r/issues"), &headers).await;
+        assert_eq!(reply.status, status, "{headers:?}");
+        if let Some(body) = body {
+            assert_eq!(reply.json(), body, "{headers:?}");
+        }
+    }
+
+    let good = format!("{ua}authorization: Bearer good\r\n");
+    let not_found = json!({"message": "Not Found", "documentation_url": docs, "status": "404"});
+    let paths =
+        ["/repos/o/nope/issues", "/repositories/1/issues", "/nope", "/repos/o/r/issues/9999"];
+    for path in paths {
+        let reply = get(&format!("{base}{path}"), &good).await;
+        assert_eq!((reply.status, reply.json()), (404, not_found.clone()), "{path}");
+    }
+    for (parameter, value) in [("state", "x"), ("sort", "x"), ("direction", "x"), ("since", "x")] {
+        let reply = get(&format!("{base}/repos/o/r/issues?{parameter}={value}"), &good).await;
+        let errors = json!([{"resource": "Issue", "field": parameter, "code": "invalid"}]);
+        assert_eq!((reply.status, reply.json()["errors"].clone()), (422, errors), "{parameter}");
+    }
+    let reply = get(&format!("{base}/repos/o/r/issues?labels=bug"), &good).await;
+    assert_eq!(reply.status, 501);
+}
+
+#[tokio::test]
+async fn every_answer_shows_the_injected_time_and_the_rate_limit() {
+    let (builder, clock) = frozen();
+    let simulator = builder.source("github").start().await.unwrap();
+    let reply = list(&simulator, "per_page=1").await;
+    let reset = at("2031-03-01T11:00:00Z").seconds().to_string();
+    for (name, value) in [
+        ("date", "Sat, 01 Mar 2031 10:00:00 GMT"),
+        ("content-type", "application/json; charset=utf-8"),
+        ("x-ratelimit-limit", "5000"),
+        ("x-ratelimit-remaining", "4999"),
+        ("x-ratelimit-used", "1"),
+        ("x-ratelimit-reset", reset.as_str()),
+        ("x-ratelimit-resource", "core"),
+    ] {
+        assert_eq!(reply.header(name), Some(value), "{name}");
+    }
+    clock.set(at("2031-03-01T10:00:05Z"));
+    let reply = list(&simulator, "per_page=1").await;
+    assert_eq!(reply.header("date"), Some("Sat, 01 Mar 2031 10:00:05 GMT"));
+}
+
+#[tokio::test]
+async fn an_enforced_rate_limit_counts_down_refuses_and_resets() {
+    let (builder, clock) = frozen();
+    let simulator = builder.source("github").rate_limit("github", 2).start().await.unwrap();
+    let mut seen = Vec::new();
+    for _ in 0..3 {
+        let reply = list(&simulator, "per_page=1").await;
+        seen.push((reply.status, reply.header("x-ratelimit-remaining").unwrap().to_owned()));
+    }
+    assert_eq!(seen, [(200, "1".into()), (200, "0".into()), (403, "0".into())]);
+    clock.set(at("2031-03-01T11:00:00Z"));
+    assert_eq!(list(&simulator, "per_page=1").await.status, 200);
+}
+
+#[tokio::test]
+async fn an_etag_holds_until_the_source_changes() {
+    let simulator = five().await;
+    let url = format!("{}/repos/o/r/issues?state=all", simulator.base_url("github"));
+    let etag = get(&url, TOKEN).await.header("etag").unwrap().to_owned();
+    let headers = format!("{TOKEN}if-none-match: {etag}\r\n");
+    let reply = get(&url, &headers).await;
+    assert_eq!((reply.status, reply.body.len()), (304, 0));
+    simulator.patch("github", "issues", 1001, &json!({"comments": 4})).unwrap();
+    assert_eq!(get(&url, &headers).await.status, 200);
+}
+
+#[tokio::test]
+async fn a_new_issue_is_complete_and_stamped() {
+    let (builder, _) = frozen();
+    let simulator = builder.source("github").rows("github", "issues", 3).start().await.unwrap();
+    let base = format!("{}/repos/o/r/issues", simulator.base_url("github"));
+    let body = json!({"title": "New \"one\"", "labels": ["bug", "nope"], "id": 1, "body": null});
+    let reply = send("POST", &base, TOKEN, &body.to_string()).await;
+    let made = reply.json();
+    assert_eq!(reply.status, 201);
+    for (field, value) in [
+        ("number", json!(4)),
+        ("title", json!("New \"one\"")),
+        ("body", json!(null)),
+        ("state", json!("open")),
+        ("comments", json!(0)),
+        ("created_at", json!(common::NOW)),
+        ("updated_at", json!(common::NOW)),
+        ("closed_at", json!(null)),
+        ("url", json!("https://api.github.com/repos/o/r/issues/4")),
+        ("repository_url", json!("https://api.github.com/repos/o/r")),
+    ] {
+        assert_eq!(made[field], value, "{field}");
+    }
+    assert_eq!(made["labels"][0]["name"], "bug");
+    assert_eq!(made["labels"].as_array().unwrap().len(), 1);
+    assert!(made["id"].as_u64().unwrap() > 1_000_000_000);
+    assert_eq!(get(&format!("{base}/4"), TOKEN).await.json(), made);
+
+    let newest = list(&simulator, "state=all&sort=updated&per_page=1").await;
+    assert_eq!(newest.json()[0], made);
+
+    for (body, status) in [("[]", 400), ("no json", 400), ("{}", 422)] {
+        assert_eq!(send("POST", &base, TOKEN, body).await.status, status, "{body}");
+    }
+    let elsewhere = format!("{}/repos/o/nope/issues", simulator.base_url("github"));
+    assert_eq!(send("POST", &elsewhere, TOKEN, r#"{"title":"x"}"#).await.status, 404);
+}
+
+#[tokio::test]
+async fn an_update_changes_its_fields_and_moves_the_issue_in_the_order() {
+    let simulator = five().await;
+    let url = format!("{}/repos/o/r/issues/2", simulator.base_url("github"));
+    let patch = json!({"title": "T", "state": "open", "number": 77});
+    let reply = send("PATCH", &url, TOKEN, &patch.to_string()).await;
+    assert_eq!(reply.status, 200);
+    let mut expected = issue(2, 10, "open", 9);
+    let updates = json!({"title": "T", "updated_at": common::NOW, "closed_at": null, "closed_by": null, "state_reason": "reopened"});
+    for (field, value) in updates.as_object().unwrap() {
+        expected[field] = value.clone();
+    }
+    assert_eq!(reply.json(), expected);
+    assert_eq!(get(&url, TOKEN).await.json(), expected);
+
+    let since = list(&simulator, "sort=updated&direction=asc&since=2031-01-01T00:00:00Z").await;
+    assert_eq!(since.column("number"), [json!(2)]);
+
+    let closed = send("PATCH", &url, TOKEN, r#"{"state":"closed"}"#).await.json();
+    assert_eq!(closed["closed_at"], common::NOW);
+    assert_eq!(send("PATCH", &format!("{url}99"), TOKEN, "{}").await.status, 404);
+}
+
+#[tokio::test]
+async fn repositories_are_apart() {
+    let (builder, _) = frozen();
+    let simulator = builder
+        .source("github")
+        .rows("github", "acme/widgets/issues", 12)
+        .records("github", "acme/gears/issues", vec![issue(1, 0, "open", 0)])
+        .start()
+        .await
+        .unwrap();
+    let base = simulator.base_url("github");
+    for (repository, rows) in
+        [("o/r", 100), ("acme/widgets", 12), ("acme/gears", 1), ("acme/empty", 0)]
+    {
+        let reply =
+            get(&format!("{base}/repos/{repository}/issues?state=all&per_page=100"), TOKEN).await;
+        assert_eq!(reply.column("id").len(), rows, "{repository}");
+        let collection = format!("{repository}/issues");
+        let stored = simulator.records("github", &collection).unwrap().len();
+        assert_eq!(stored, if rows == 100 { 230 } else { rows }, "{repository}");
+    }
+    let repository = get(&format!("{base}/repos/acme/widgets"), TOKEN).await.json();
+    assert_eq!(
+        (&repository["full_name"], &repository["id"]),
+        (&json!("acme/widgets"), &json!(1296270))
+    );
+    assert_eq!(get(&format!("{base}/repositories/1296270"), TOKEN).await.json(), repository);
+}
+
+#[tokio::test]
+async fn default_records_have_the_documented_shape_and_size() {
+    let simulator =
+        frozen().0.source("github").rows("github", "issues", 2000).start().await.unwrap();
+    let records = simulator.records("github", "issues").unwrap();
+    let issues: Vec<&Value> = records
+        .iter()
+        .filter(|r| r["repository_url"] == "https://api.github.com/repos/o/r")
+        .collect();
+    assert_eq!(issues.len(), 2000);
+    let bytes: usize = issues.iter().map(|issue| issue.to_string().len()).sum();
+    assert!((2_300..3_000).contains(&(bytes / 2000)), "{} bytes per record", bytes / 2000);
+
+    let share = |test: &dyn Fn(&Value) -> bool| issues.iter().filter(|issue| test(issue)).count();
+    let pulls = share(&|issue| issue["pull_request"].is_object());
+    assert!((300..700).contains(&pulls), "{pulls}");
+    assert_eq!(share(&|i| i.get("pull_request").is_some() && i["draft"].is_boolean()), pulls);
+    assert_eq!(share(&|i| (i["state"] == "closed") != i["closed_at"].is_string()), 0);
+    assert_eq!(share(&|i| i["updated_at"].as_str() < i["created_at"].as_str()), 0);
+    for field in ["body", "milestone", "assignee", "active_lock_reason", "closed_by"] {
+        let null = share(&|issue| issue[field].is_null());
+        assert!(null > 0 && null < 2000, "{field}: {null}");
+    }
+    assert_eq!(issues[0]["user"].as_object().unwrap().len(), 18);
+    let mut times: Vec<&str> = issues.iter().map(|i| i["updated_at"].as_str().unwrap()).collect();
+    times.sort_unstable();
+    assert!(times.windows(2).any(|pair| pair[0] == pair[1]), "some changes share their second");
+}
+
+#[tokio::test]
+async fn the_same_seed_gives_the_same_bytes() {
+    let body = async |seed: u64| {
+        let simulator = frozen().0.seed(seed).source("github").start().await.unwrap();
+        list(&simulator, "state=all&per_page=100").await.body
+    };
+    assert_eq!(body(1).await, body(1).await);
+    assert_ne!(body(1).await, body(2).await);
+}
