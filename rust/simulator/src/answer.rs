@@ -1,6 +1,7 @@
 //! Answers to requests: routes, reads and writes as the description says.
 
-use crate::corpus::{Corpus, Fields};
+use crate::corpus::Corpus;
+use crate::fields::Fields;
 use crate::list::answer_list;
 use crate::spec::{
     Action, CreateSpec, DeleteSpec, PickSpec, Reply, ResolveSpec, Route, Scheme, SourceSpec,
@@ -371,7 +372,8 @@ fn update_record(
     for (when, before) in update.when.iter().zip(before) {
         let after = record.get(&when.field);
         if after != before && after == Some(Json::from(when.becomes.as_str())) {
-            for (field, value) in when.set.iter() {
+            // What the body says itself wins.
+            for (field, value) in when.set.iter().filter(|(field, _)| body.get(field).is_none()) {
                 record.set(field, value.render(&matched.names()));
             }
         }

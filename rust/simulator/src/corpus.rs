@@ -1,7 +1,7 @@
 //! Records of any number from a template and a seed.
 
 use crate::template::{OrderedMap, Template};
-use crate::value::{Mix, TimeFormat, Value, name_hash, write_json_text};
+use crate::value::{Mix, TimeFormat, Value, name_hash};
 use base64::Engine as _;
 use bytes::Bytes;
 use lakeflow_core::{Error, Instant, Result};
@@ -435,56 +435,6 @@ fn first_item(list: &Value) -> Value {
         .map_or(Value::Null, |item| Value::Json(Bytes::copy_from_slice(item.get().as_bytes())))
 }
 
-/// The fields of a JSON object in their order, for changes that leave the others as they are.
-#[derive(Debug, Default)]
-pub(crate) struct Fields(Vec<(String, Bytes)>);
-
-impl Fields {
-    /// `None` if `json` is not an object.
-    pub(crate) fn parse(json: &[u8]) -> Option<Self> {
-        let map: OrderedMap<Box<serde_json::value::RawValue>> =
-            serde_json::from_slice(json).ok()?;
-        let own = |value: Box<serde_json::value::RawValue>| Bytes::from(value.get().to_owned());
-        Some(Self(map.0.into_iter().map(|(key, value)| (key, own(value))).collect()))
-    }
-
-    pub(crate) fn get(&self, key: &str) -> Option<serde_json::Value> {
-        let (_, value) = self.0.iter().find(|(k, _)| k == key)?;
-        serde_json::from_slice(value).ok()
-    }
-
-    /// Replaces the field in its place, or adds it at the end.
-    pub(crate) fn set(&mut self, key: &str, json: impl Into<Bytes>) {
-        match self.0.iter_mut().find(|(k, _)| k == key) {
-            Some((_, value)) => *value = json.into(),
-            None => self.0.push((key.to_owned(), json.into())),
-        }
-    }
-
-    /// Makes every field null that is not in `keep`.
-    pub(crate) fn blank(&mut self, keep: &[String]) {
-        for (key, value) in &mut self.0 {
-            if !keep.contains(key) {
-                *value = Bytes::from_static(b"null");
-            }
-        }
-    }
-
-    pub(crate) fn render(&self) -> Bytes {
-        let mut out = vec![b'{'];
-        for (i, (key, value)) in self.0.iter().enumerate() {
-            if i > 0 {
-                out.push(b',');
-            }
-            write_json_text(key, &mut out);
-            out.push(b':');
-            out.extend_from_slice(value);
-        }
-        out.push(b'}');
-        out.into()
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -552,15 +502,5 @@ collections:
         let yaml = "collections: {x: {rows: 1, record: {a: '${nope}'}}}";
         let error = Corpus::parse(yaml, 1, Instant::from_parts(0, 0), TimeFormat::Zulu);
         assert_eq!(error.unwrap_err().message(), "corpus of 'x' uses unknown name 'nope'");
-    }
-
-    #[test]
-    fn fields_change_in_place_and_keep_their_order() {
-        let mut fields = Fields::parse(br#"{"z":1,"a":{"x":[1, 2]},"m":null}"#).unwrap();
-        fields.set("a", "2");
-        fields.set("new", "\"n\"");
-        assert_eq!(fields.render(), r#"{"z":1,"a":2,"m":null,"new":"n"}"#);
-        fields.blank(&["z".into()]);
-        assert_eq!(fields.render(), r#"{"z":1,"a":null,"m":null,"new":null}"#);
     }
 }

@@ -23,6 +23,7 @@ mod churn;
 mod clock;
 mod corpus;
 mod fault;
+mod fields;
 mod list;
 mod replay;
 mod simulator;

@@ -12,7 +12,7 @@ use http_body_util::{BodyExt, Limited};
 use lakeflow_core::{Clock, Instant, Result, SystemClock};
 use serde::Serialize;
 use serde_json::Value as Json;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::fmt::Display;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock};
 use std::time::Duration;
@@ -20,6 +20,10 @@ use tokio::task::JoinHandle;
 
 /// Request bodies beyond this are refused.
 const MAX_REQUEST_BYTES: usize = 64 * 1024 * 1024;
+
+/// The log keeps the newest requests up to this number, so that a run of days ends with memory to
+/// spare; it is well beyond what a test counts.
+const MAX_LOGGED: usize = 1_000_000;
 
 /// A request as it was received and answered.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -55,7 +59,7 @@ pub(crate) struct Shared {
 #[derive(Default)]
 pub(crate) struct Log {
     received: u64,
-    pub(crate) requests: Vec<LoggedRequest>,
+    pub(crate) requests: VecDeque<LoggedRequest>,
 }
 
 /// A running server on a free port of 127.0.0.1; stops when dropped.
@@ -97,9 +101,10 @@ impl Simulator {
         format!("{}/{source}", self.shared.url)
     }
 
-    /// The requests so far, in order of arrival; admin requests are not among them.
+    /// The requests so far, in order of arrival, the newest million; admin requests are not among
+    /// them.
     pub fn requests(&self) -> Vec<LoggedRequest> {
-        lock(&self.shared.log).requests.clone()
+        lock(&self.shared.log).requests.iter().cloned().collect()
     }
 
     /// Forgets the requests so far.
@@ -406,7 +411,10 @@ impl Shared {
             status: 0,
             rows: 0,
         };
-        log.requests.push(logged.clone());
+        if log.requests.len() == MAX_LOGGED {
+            log.requests.pop_front();
+        }
+        log.requests.push_back(logged.clone());
         logged
     }
 

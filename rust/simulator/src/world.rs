@@ -2,7 +2,8 @@
 
 use crate::churn::Movement;
 use crate::clock::SimulatorClock;
-use crate::corpus::{Corpus, Fields};
+use crate::corpus::Corpus;
+use crate::fields::Fields;
 use crate::spec::{CollectionSpec, EMBEDDED, SourceSpec};
 use crate::table::{Slot, Table, at_path};
 use crate::value::Value;

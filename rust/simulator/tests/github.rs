@@ -277,7 +277,13 @@ async fn an_update_changes_its_fields_and_moves_the_issue_in_the_order() {
     assert_eq!(since.column("number"), [json!(2)]);
 
     let closed = send("PATCH", &url, TOKEN, r#"{"state":"closed"}"#).await.json();
-    assert_eq!(closed["closed_at"], common::NOW);
+    assert_eq!(
+        (&closed["closed_at"], &closed["state_reason"]),
+        (&json!(common::NOW), &json!("completed"))
+    );
+    send("PATCH", &url, TOKEN, r#"{"state":"open"}"#).await;
+    let reason = r#"{"state":"closed","state_reason":"not_planned"}"#;
+    assert_eq!(send("PATCH", &url, TOKEN, reason).await.json()["state_reason"], "not_planned");
     assert_eq!(send("PATCH", &format!("{url}99"), TOKEN, "{}").await.status, 404);
 }
 
