@@ -311,23 +311,23 @@ impl Node {
         values + self.len() / 8
     }
 
-    /// Whether two values are equal; for the types that map keys have.
-    pub(crate) fn same(&self, a: usize, b: usize) -> bool {
+    /// Bytes by which map keys are told apart; `None` for text, where equal keys are found before.
+    pub(crate) fn key_bytes(&self, index: usize) -> Option<Vec<u8>> {
+        // Both zeros are one key, and so are all that are not a number.
+        let float = |v: f64| if v.is_nan() { f64::NAN } else { v + 0.0 }.to_le_bytes().to_vec();
         match &self.body {
-            Body::Bool(v) => v.get_bit(a) == v.get_bit(b),
-            Body::I8(v) => v.get(a) == v.get(b),
-            Body::I16(v) => v.get(a) == v.get(b),
-            Body::I32(v) | Body::Date(v) => v.get(a) == v.get(b),
-            Body::I64(v) | Body::Timestamp(v) | Body::TimestampNtz(v) => v.get(a) == v.get(b),
-            Body::F32(v) => {
-                v.get(a).zip(v.get(b)).is_some_and(|(a, b)| a == b || a.is_nan() && b.is_nan())
+            Body::Bool(v) => Some(vec![u8::from(v.get_bit(index))]),
+            Body::I8(v) => v.get(index).map(|v| v.to_le_bytes().to_vec()),
+            Body::I16(v) => v.get(index).map(|v| v.to_le_bytes().to_vec()),
+            Body::I32(v) | Body::Date(v) => v.get(index).map(|v| v.to_le_bytes().to_vec()),
+            Body::I64(v) | Body::Timestamp(v) | Body::TimestampNtz(v) => {
+                v.get(index).map(|v| v.to_le_bytes().to_vec())
             }
-            Body::F64(v) => {
-                v.get(a).zip(v.get(b)).is_some_and(|(a, b)| a == b || a.is_nan() && b.is_nan())
-            }
-            Body::Decimal(v, ..) => v.get(a) == v.get(b),
-            Body::Text(v, _) | Body::Binary(v) => v.get(a) == v.get(b),
-            _ => false,
+            Body::F32(v) => v.get(index).map(|v| float(f64::from(*v))),
+            Body::F64(v) => v.get(index).map(|v| float(*v)),
+            Body::Decimal(v, ..) => v.get(index).map(|v| v.to_le_bytes().to_vec()),
+            Body::Binary(v) => Some(v.get(index).to_vec()),
+            _ => None,
         }
     }
 

@@ -3,9 +3,10 @@
 use crate::fail::{Fail, Step};
 use crate::keys::{KeyTable, Place, START, Target};
 use crate::node::{Body, Field, Full, Node, StructBody};
-use crate::parse::{Parser, Token};
+use crate::parse::{Parser, Text, Token};
 use crate::time::Zone;
 use crate::{scalar, variant};
+use std::collections::HashSet;
 
 /// What a read is done with, and what came of it.
 #[derive(Debug, Default)]
@@ -209,14 +210,14 @@ impl Node {
 
     fn read_map(&mut self, p: &mut Parser<'_>, cx: &mut Reading) -> Read {
         let start = p.pos;
-        let mut entries: Vec<(usize, usize)> = Vec::new();
+        let mut entries: Vec<Entry<'_>> = Vec::new();
         if p.eat(b'{') {
             p.blanks();
             let mut more = !p.eat(b'}');
             while more {
-                let key = p.pos;
-                p.key()?;
-                entries.push((key, p.pos));
+                let key_at = p.pos;
+                let key = p.key()?;
+                entries.push(Entry { key, key_at, value_at: p.pos });
                 p.skip()?;
                 more = p.more(b'}')?;
             }
@@ -224,20 +225,19 @@ impl Node {
             let raw = p.skip()?;
             return Err(self.misfit(raw, "", cx));
         }
-        cx.duplicates += keep_last(&mut entries, &p.at(start));
+        cx.duplicates += keep_last(&mut entries);
 
         let Body::Map { offsets, key, value } = &mut self.body else { return Ok(()) };
-        let first = key.len();
-        for (key_at, value_at) in entries {
+        let mut seen = HashSet::new();
+        for Entry { key_at, value_at, key: name } in entries {
             let notes = cx.notes.len();
             let mut at = p.at(key_at);
-            let step = || {
-                let name = p.at(key_at).text().map(|t| t.cooked().0.into_owned());
-                Step::Key(name.unwrap_or_default())
-            };
+            let step = || Step::Key(name.cooked().0.into_owned());
             key.read_value(&mut at, cx).map_err(|fail| fail.below(step()))?;
-            let last = key.len() - 1;
-            if (first..last).any(|other| key.same(other, last)) {
+            let last = key.len().saturating_sub(1);
+            if let Some(bytes) = key.key_bytes(last)
+                && !seen.insert(bytes)
+            {
                 return Err(Fail::value(
                     p.since(start),
                     "map",
@@ -269,13 +269,34 @@ fn is_empty_list(p: &mut Parser<'_>) -> Result<bool, Fail> {
     Ok(false)
 }
 
+/// A key of a map and where its value begins.
+struct Entry<'a> {
+    key: Text<'a>,
+    key_at: usize,
+    value_at: usize,
+}
+
+/// Entries that are compared one with another; more of them are looked up.
+const FEW: usize = 16;
+
 /// Of entries with one key, keeps the last; returns how many were dropped.
-fn keep_last(entries: &mut Vec<(usize, usize)>, p: &Parser<'_>) -> u64 {
-    let name = |at: usize| p.at(at).text().map(|t| t.cooked().0).unwrap_or_default();
+fn keep_last(entries: &mut Vec<Entry<'_>>) -> u64 {
     let before = entries.len();
-    let mut seen = std::collections::HashSet::with_capacity(before);
-    let mut keep: Vec<bool> = entries.iter().rev().map(|(at, _)| seen.insert(name(*at))).collect();
-    entries.retain(|_| keep.pop().unwrap_or(true));
+    if before <= FEW {
+        let repeated = |(at, entry): (usize, &Entry<'_>)| {
+            entries.iter().skip(at + 1).any(|later| entry.key.same(&later.key))
+        };
+        let mut drop: Vec<bool> = Vec::new();
+        if entries.iter().enumerate().any(repeated) {
+            drop = entries.iter().enumerate().map(repeated).rev().collect();
+        }
+        entries.retain(|_| !drop.pop().unwrap_or(false));
+    } else {
+        let mut seen = HashSet::with_capacity(before);
+        let mut keep: Vec<bool> =
+            entries.iter().rev().map(|entry| seen.insert(entry.key.cooked().0)).collect();
+        entries.retain(|_| keep.pop().unwrap_or(true));
+    }
 
     (before - entries.len()) as u64
 }

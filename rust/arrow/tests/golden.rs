@@ -1,4 +1,5 @@
 //! The golden table of coercion, case by case.
+#![allow(clippy::unwrap_used, reason = "a test")]
 
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::TimestampMicrosecondType;
