@@ -166,7 +166,7 @@ final class LakeflowMicroBatchStream
       slices.forEach(this::requireReadable);
       List<InputPartition> partitions =
           SlicePartitions.plan(slices, context.defaultParallelism());
-      if (!slices.isEmpty() && !executorsSeeStore(slices.iterator().next())) {
+      if (!SlicePartitions.readableByTasks(slices, context.isLocal())) {
         partitions = SlicePartitions.carried(partitions, configuration);
       }
 
@@ -271,12 +271,6 @@ final class LakeflowMicroBatchStream
               + String.join("; ", differences)
               + "; restore the schema for one run, or start with a new checkpoint");
     }
-  }
-
-  private boolean executorsSeeStore(StoredSlice slice) {
-    String scheme = slice.path().toUri().getScheme();
-    boolean local = scheme == null || scheme.equals("file");
-    return !local || context.isLocal();
   }
 
   private static StreamOffset value(Offset offset) {

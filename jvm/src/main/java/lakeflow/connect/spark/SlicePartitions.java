@@ -4,6 +4,7 @@ import java.io.Closeable;
 import java.io.IOException;
 import java.io.Serial;
 import java.util.ArrayList;
+import java.util.Collection;
 import java.util.Iterator;
 import java.util.List;
 import lakeflow.connect.arrow.ChunkInputStream;
@@ -25,6 +26,7 @@ final class SlicePartitions {
 
   private static final long MIN_BYTES = 8L << 20;
   private static final long MAX_BYTES = 64L << 20;
+  private static final String LOCAL = "file";
 
   private SlicePartitions() {}
 
@@ -56,19 +58,25 @@ final class SlicePartitions {
     return partitions;
   }
 
+  /** Whether tasks can open the files: a local file system is the driver's own. */
+  static boolean readableByTasks(Collection<StoredSlice> slices, boolean localMaster) {
+    return localMaster
+        || slices.stream().map(s -> s.path().toUri().getScheme()).noneMatch(LOCAL::equals);
+  }
+
   /** The same partitions with their batches in them, for executors that cannot see the store. */
   static List<InputPartition> carried(List<InputPartition> partitions, Configuration configuration)
       throws IOException {
     List<InputPartition> carried = new ArrayList<>();
     for (InputPartition partition : partitions) {
       Stored stored = (Stored) partition;
-      List<byte[]> chunks = new ArrayList<>();
+      ArrayList<byte[]> chunks = new ArrayList<>();
       try (StoredChunks source = new StoredChunks(stored, configuration)) {
         for (byte[] chunk = source.next(); chunk != null; chunk = source.next()) {
           chunks.add(chunk);
         }
       }
-      carried.add(new Carried(new ArrayList<>(chunks)));
+      carried.add(new Carried(chunks));
     }
 
     return carried;

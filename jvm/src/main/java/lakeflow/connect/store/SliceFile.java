@@ -6,6 +6,7 @@ import java.io.IOException;
 import java.nio.ByteBuffer;
 import java.nio.charset.StandardCharsets;
 import java.util.Arrays;
+import org.apache.hadoop.fs.ChecksumException;
 import org.apache.hadoop.fs.FSDataInputStream;
 import org.apache.hadoop.fs.FileSystem;
 import org.apache.hadoop.fs.Path;
@@ -64,7 +65,7 @@ final class SliceFile {
       byte[] footer = new byte[footerLength];
       file.readFully(start, footer);
       return Chunk.checksum(footer) == checksum ? SliceFooter.parse(footer, start) : null;
-    } catch (FileNotFoundException | EOFException e) {
+    } catch (FileNotFoundException | EOFException | ChecksumException e) {
       return null;
     }
   }

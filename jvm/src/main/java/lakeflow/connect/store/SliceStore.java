@@ -12,6 +12,7 @@ import java.util.regex.Pattern;
 import lakeflow.connect.bridge.Json;
 import lakeflow.connect.errors.LakeflowException;
 import org.apache.hadoop.conf.Configuration;
+import org.apache.hadoop.fs.ChecksumException;
 import org.apache.hadoop.fs.FSDataInputStream;
 import org.apache.hadoop.fs.FSDataOutputStream;
 import org.apache.hadoop.fs.FileAlreadyExistsException;
@@ -200,22 +201,17 @@ public final class SliceStore {
   }
 
   private void claim(Path path, SliceOwner owner) throws IOException {
-    byte[] bytes = read(path);
-    ObjectNode json = bytes == null ? null : Json.parse(bytes);
-    if (json == null) {
-      if (bytes != null) {
-        // The driver that marked the store was cut off while it wrote.
-        fs.delete(path, false);
-      }
-
-      try (FSDataOutputStream file = create(path)) {
-        file.write(Json.bytes(owner.toJson()));
-        return;
-      } catch (FileAlreadyExistsException e) {
-        json = Json.parse(read(path));
-      }
+    if (mark(path, owner)) {
+      return;
     }
 
+    ObjectNode json = parse(read(path));
+    if (json == null) {
+      // The driver that marked the store was cut off while it wrote.
+      fs.delete(path, false);
+      mark(path, owner);
+      json = parse(read(path));
+    }
     SliceOwner found = SliceOwner.of(json);
     if (!owner.equals(found)) {
       throw LakeflowException.configInvalid(
@@ -224,10 +220,27 @@ public final class SliceStore {
     }
   }
 
+  private boolean mark(Path path, SliceOwner owner) throws IOException {
+    try (FSDataOutputStream file = create(path)) {
+      file.write(Json.bytes(owner.toJson()));
+      return true;
+    } catch (FileAlreadyExistsException e) {
+      return false;
+    }
+  }
+
+  private static ObjectNode parse(byte[] bytes) {
+    return bytes == null ? null : Json.parse(bytes);
+  }
+
+  /** The content of a small file; null if it is not there or damaged. */
   private byte[] read(Path path) throws IOException {
     try (FSDataInputStream file = fs.open(path)) {
       return file.readAllBytes();
     } catch (FileNotFoundException e) {
+      return null;
+    } catch (ChecksumException e) {
+      LOG.warn("a file of the slice store is damaged: {}", path, e);
       return null;
     }
   }
