@@ -119,7 +119,7 @@ mod tests {
         let lakeflow_core::Rows::Array(array) = page.upserts.rows else { panic!() };
         let rows: Vec<serde_json::Value> = serde_json::from_slice(&array).unwrap();
         assert_eq!(rows.len(), 500);
-        assert_eq!(rows[0], json!({"id": 500, "name": "é😀\0500"}));
+        assert_eq!(rows[0], json!({"id": 500, "name": "é😀\u{0}500"}));
     }
 
     #[test]
