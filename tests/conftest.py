@@ -1,0 +1,55 @@
+"""One Spark session for the whole suite, one simulator for each test that asks."""
+
+import signal
+
+import pytest
+from support import environment, session
+from support.simulator import Simulator
+
+#: Longest time for one test, in seconds: a hang fails the test and not the whole run.
+_TEST_SECONDS = 600
+
+session.use_host_zone()
+
+
+@pytest.fixture(autouse=True)
+def _no_test_hangs():
+    def fail(*_):
+        raise TimeoutError(f"the test took more than {_TEST_SECONDS} s")
+
+    former = signal.signal(signal.SIGALRM, fail)
+    signal.alarm(_TEST_SECONDS)
+    yield
+    signal.alarm(0)
+    signal.signal(signal.SIGALRM, former)
+
+
+@pytest.fixture(scope="session")
+def spark(tmp_path_factory):
+    """Spark 4.1 with Delta and the jar that ships."""
+    folder = tmp_path_factory.mktemp("spark")
+    jars = [environment.jar(), *environment.delta_jars()]
+    spark = session.start("lakeflow-tests", jars, folder, delta=True)
+    yield spark
+    spark.stop()
+
+
+@pytest.fixture
+def simulator():
+    """GitHub and the example source with their default corpora."""
+    with Simulator("serve", "--source", "github", "--source", "example") as simulator:
+        yield simulator
+
+
+@pytest.fixture
+def github_simulator():
+    """Starts simulators of GitHub with more arguments; all end with the test."""
+    started = []
+
+    def start(*arguments: str) -> Simulator:
+        started.append(Simulator("serve", "--source", "github", *arguments))
+        return started[-1]
+
+    yield start
+    for simulator in started:
+        simulator.close()
