@@ -1,7 +1,7 @@
 package lakeflow.connect.spark;
 
 import java.io.Serial;
-import java.util.Arrays;
+import java.util.ArrayList;
 import java.util.List;
 import lakeflow.connect.bridge.NativeReader;
 import lakeflow.connect.internal.FailPoint;
@@ -19,11 +19,25 @@ import org.apache.spark.sql.vectorized.ColumnarBatch;
 final class LakeflowBatch implements Batch {
 
   private final ReadOptions options;
+  private final List<String> columns;
   private final StructType schema;
 
-  LakeflowBatch(ReadOptions options, StructType schema) {
+  LakeflowBatch(ReadOptions options, List<String> columns, StructType schema) {
     this.options = options;
+    this.columns = columns;
     this.schema = schema;
+  }
+
+  /**
+   * The columns to ask for so that {@code required} can be read.
+   *
+   * <p>A query that only counts rows needs none; the first one of the table stands for them then,
+   * as a read without columns does not exist.
+   */
+  static List<String> columns(StructType table, StructType required) {
+    return required.isEmpty()
+        ? List.of(table.fieldNames()[0])
+        : List.of(required.fieldNames());
   }
 
   @Override
@@ -33,7 +47,7 @@ final class LakeflowBatch implements Batch {
 
   @Override
   public PartitionReaderFactory createReaderFactory() {
-    return new Factory(options, schema);
+    return new Factory(options, columns, schema);
   }
 
   /** All rows. */
@@ -45,10 +59,12 @@ final class LakeflowBatch implements Batch {
     @Serial private static final long serialVersionUID = 1L;
 
     private final ReadOptions options;
+    private final ArrayList<String> columns;
     private final StructType schema;
 
-    private Factory(ReadOptions options, StructType schema) {
+    private Factory(ReadOptions options, List<String> columns, StructType schema) {
       this.options = options;
+      this.columns = new ArrayList<>(columns);
       this.schema = schema;
     }
 
@@ -64,7 +80,6 @@ final class LakeflowBatch implements Batch {
 
     @Override
     public PartitionReader<ColumnarBatch> createColumnarReader(InputPartition partition) {
-      List<String> columns = Arrays.asList(schema.fieldNames());
       NativeReader reader = NativeReader.batch(options, columns);
       return new BatchReader(reader, schema);
     }

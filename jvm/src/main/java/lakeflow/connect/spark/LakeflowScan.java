@@ -14,12 +14,15 @@ final class LakeflowScan implements Scan {
 
   private final TableDescription description;
   private final ReadOptions options;
+  private final StructType table;
   private final StructType schema;
   private LakeflowMicroBatchStream stream;
 
-  LakeflowScan(TableDescription description, ReadOptions options, StructType schema) {
+  LakeflowScan(
+      TableDescription description, ReadOptions options, StructType table, StructType schema) {
     this.description = description;
     this.options = options;
+    this.table = table;
     this.schema = schema;
   }
 
@@ -35,7 +38,7 @@ final class LakeflowScan implements Scan {
 
   @Override
   public Batch toBatch() {
-    return new LakeflowBatch(options, schema);
+    return new LakeflowBatch(options, LakeflowBatch.columns(table, schema), schema);
   }
 
   @Override

@@ -11,11 +11,13 @@ final class LakeflowScanBuilder implements SupportsPushDownRequiredColumns {
 
   private final TableDescription description;
   private final ReadOptions options;
+  private final StructType table;
   private StructType schema;
 
   LakeflowScanBuilder(TableDescription description, ReadOptions options, StructType schema) {
     this.description = description;
     this.options = options;
+    this.table = schema;
     this.schema = schema;
   }
 
@@ -26,6 +28,6 @@ final class LakeflowScanBuilder implements SupportsPushDownRequiredColumns {
 
   @Override
   public Scan build() {
-    return new LakeflowScan(description, options, schema);
+    return new LakeflowScan(description, options, table, schema);
   }
 }
