@@ -164,7 +164,8 @@ impl Decoder {
     /// # Errors
     /// [`ErrorKind::DataInvalid`](lakeflow_core::ErrorKind::DataInvalid), naming table, column and
     /// record, for a value that does not fit; [`ErrorKind::BadResponse`](lakeflow_core::ErrorKind::BadResponse)
-    /// for malformed JSON. The rows before the failed one stay buffered, nothing of the failed one
+    /// for malformed JSON; [`ErrorKind::Internal`](lakeflow_core::ErrorKind::Internal) for an added
+    /// column that has not one value a row. The rows before the failed one stay buffered, nothing of the failed one
     /// does.
     pub fn append(
         &mut self,
@@ -173,6 +174,15 @@ impl Decoder {
         selection: &[usize],
         first_record: u64,
     ) -> Result<()> {
+        for (name, values) in &records.per_row {
+            if values.len() != scan.len() {
+                let (values, rows) = (values.len(), scan.len());
+                return Err(Error::internal(format!(
+                    "added column '{name}' has {values} values for {rows} rows"
+                ))
+                .table(&*self.table));
+            }
+        }
         let added = self.added(records);
         let result = selection.iter().try_for_each(|&row| {
             self.append_row(records, &added, scan.raw(row), row).map_err(|fail| {

@@ -23,6 +23,7 @@ pub(crate) struct KeyTable {
 
 #[derive(Debug)]
 struct Entry {
+    name: Box<str>,
     /// `"name":` as most services write it.
     pattern: Box<[u8]>,
     target: Target,
@@ -111,7 +112,13 @@ impl KeyTable {
         let key = self.entries.len();
         let mut pattern = serde_json::Value::from(name).to_string().into_bytes();
         pattern.push(b':');
-        self.entries.push(Entry { pattern: pattern.into(), target, next: OTHER, seen: 0 });
+        self.entries.push(Entry {
+            name: name.into(),
+            pattern: pattern.into(),
+            target,
+            next: OTHER,
+            seen: 0,
+        });
         self.index.insert(name.into(), key);
         key
     }
@@ -190,8 +197,8 @@ impl KeyTable {
         if self.others > 0 {
             with(format!("{prefix}*"), std::mem::take(&mut self.others));
         }
-        for (name, key) in &self.index {
-            let Some(entry) = self.entries.get_mut(*key) else { continue };
+        for entry in &mut self.entries {
+            let name = &entry.name;
             let path = || format!("{prefix}{}", crate::fail::quoted(name));
             if entry.seen > 0 {
                 with(path(), std::mem::take(&mut entry.seen));

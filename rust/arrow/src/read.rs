@@ -319,16 +319,14 @@ pub(crate) fn read_object(
     loop {
         let key_at = p.pos;
         key = keys.read(p, key)?;
-        match keys.target(key) {
-            Some(Target::Field(number)) => {
-                if let Some(field) = fields.get_mut(*number) {
-                    read_field(field, len, p, cx)?;
-                }
-            }
-            Some(Target::Place(place)) => read_place(place, fields, len, key_at, p, cx)?,
-            Some(Target::Ignored) => {
-                p.skip()?;
-            }
+        let (value_at, notes) = (p.pos, cx.notes.len());
+        let read = match keys.target(key) {
+            Some(Target::Field(number)) => match fields.get_mut(*number) {
+                Some(field) => read_field(field, len, p, cx),
+                None => Ok(()),
+            },
+            Some(Target::Place(place)) => read_place(place, fields, len, key_at, p, cx),
+            Some(Target::Ignored) => p.skip().map(|_| ()).map_err(Fail::from),
             Some(Target::Unknown) | None => {
                 let raw = p.skip()?;
                 cx.unknown = true;
@@ -336,12 +334,53 @@ pub(crate) fn read_object(
                     cx.note(false, vec![name_at(p, key_at)], raw);
                 }
                 keys.count(key);
+                Ok(())
             }
+        };
+        if let Err(fail) = read {
+            p.pos = value_at;
+            if !matches!(fail, Fail::Value(_)) || !comes_again(p, key_at)? {
+                return Err(fail);
+            }
+            // Only the last of several values counts, and with it whether it is bad.
+            let one;
+            let touched = match keys.target(key) {
+                Some(Target::Field(number)) => {
+                    one = [*number];
+                    &one[..]
+                }
+                Some(Target::Place(place)) => &place.all[..],
+                _ => &[],
+            };
+            for number in touched {
+                if let Some(field) = fields.get_mut(*number).filter(|f| !f.fixed) {
+                    field.node.truncate(len);
+                }
+            }
+            cx.notes.truncate(notes);
+            cx.duplicates += 1;
+            p.skip()?;
         }
         if !p.more(b'}')? {
             return Ok(());
         }
     }
+}
+
+/// Whether the key at `key_at` is found once more in the rest of its object, after the value at `p`.
+#[cold]
+fn comes_again(p: &Parser<'_>, key_at: usize) -> Result<bool, Fail> {
+    let name = p.at(key_at).text()?;
+    let mut rest = p.clone();
+    rest.skip()?;
+    while rest.more(b'}')? {
+        if rest.key()?.same(&name) {
+            return Ok(true);
+        }
+        rest.skip()?;
+    }
+
+    Ok(false)
 }
 
 /// Adds nulls for the fields that an object lacked.

@@ -133,6 +133,15 @@ fn added_columns_win_over_fields_and_are_coerced() {
     );
     let malformed = Records::array("[{}]".into()).with("n", "tru");
     assert_eq!(decode_all(&mut decoder, &malformed).unwrap_err().kind(), ErrorKind::BadResponse);
+    let few = Records {
+        rows: Rows::Array("[{},{}]".into()),
+        per_row: vec![("n".into(), each(&["1"]))],
+        ..Records::default()
+    };
+    assert_eq!(
+        decode_all(&mut decoder, &few).unwrap_err().to_string(),
+        "added column 'n' has 1 values for 2 rows (table: t)"
+    );
     // The next page adds nothing: its own fields count again.
     let plain = Records::array(r#"[{"id":4,"repo":"own","n":5}]"#.into());
     assert_eq!(rows(&decode_all(&mut decoder, &plain).unwrap()), ["4 | own | 5"]);
@@ -214,6 +223,30 @@ fn strict_columns_and_what_is_around_them_never_become_null() {
             [("table", "t".into()), ("column", column.into()), ("record", "0".to_owned())]
         );
     }
+}
+
+#[test]
+fn of_several_values_only_the_last_one_must_fit() {
+    let columns = vec![
+        column("id", DataType::Long).required(),
+        column("l", list(DataType::Long)),
+        column("x", DataType::Long).from(FieldPath::pointer("/o/x")),
+    ];
+    let json = r#"[{"id":"bad","l":[1,"x"],"o":{"x":[]},"id":null,"i\u0064":1,"o":{},"l":[2]}]"#;
+    for (options, expected) in
+        [(CoercionOptions::default(), "1 | [2] | null"), (lenient(), "1 | [2] | null | null")]
+    {
+        let schema = TableSchema::new(columns.clone());
+        let mut decoder = Decoder::new("t", &schema, &[], options).unwrap();
+        let batch = decode_all(&mut decoder, &Records::array(json.to_owned().into())).unwrap();
+        assert_eq!(rows(&batch), [expected]);
+        assert_eq!((decoder.report().nulled, decoder.report().duplicate_keys), (0, 4));
+    }
+    let error = decode(columns, r#"[{"id":1,"id":"bad"}]"#, CoercionOptions::default());
+    assert_eq!(
+        error.unwrap_err().to_string(),
+        "cannot read \"bad\" as bigint (table: t, column: id, record: 0)"
+    );
 }
 
 #[test]
