@@ -11,7 +11,7 @@ def run(python: Path, script: Path, spec: dict, folder: Path, *, environment=Non
 
     Raises:
         AssertionError: it ended with an error or took more than `seconds`; with the end of its
-            output.
+            output, stack frames of Java left out.
     """
     folder.mkdir(parents=True, exist_ok=True)
     argument = folder / "spec.json"
@@ -34,7 +34,9 @@ def run(python: Path, script: Path, spec: dict, folder: Path, *, environment=Non
             process.wait()
             status = f"no end within {seconds} s"
     if status != 0:
-        end = output.read_text(errors="replace")[-6000:]
+        lines = output.read_text(errors="replace").splitlines()
+        told = [line for line in lines if not line.lstrip().startswith(("at ", "... "))]
+        end = "\n".join(told)[-6000:]
         raise AssertionError(f"{script.name} ended with {status}:\n{end}")
 
     return output

@@ -9,11 +9,17 @@ _FORMATS = {
 }
 
 
-def values(frame, order_by: str | None = None) -> list[dict]:
-    """All rows, null fields included, timestamps as ISO text in the session's zone."""
+def texts(frame) -> list[str]:
+    """All rows as JSON text, null fields included, timestamps in the session's zone."""
     from pyspark.sql import functions as f
 
     whole = f.to_json(f.struct(*[f.col(f"`{name}`") for name in frame.columns]), _FORMATS)
-    rows = [json.loads(row.text) for row in frame.select(whole.alias("text")).collect()]
+
+    return [row.text for row in frame.select(whole.alias("text")).collect()]
+
+
+def values(frame, order_by: str | None = None) -> list[dict]:
+    """All rows, decoded; sorted by a column if one is given."""
+    rows = [json.loads(text) for text in texts(frame)]
 
     return sorted(rows, key=lambda row: row[order_by]) if order_by else rows
