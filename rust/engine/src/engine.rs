@@ -10,27 +10,17 @@ use lakeflow_core::{
 };
 use std::sync::Arc;
 
-/// Makes a fresh id for each slice: 32 hexadecimal digits, or whatever a test wants to see.
-pub(crate) type NewId = Arc<dyn Fn() -> String + Send + Sync>;
-
 /// The sources of this process and the clock they are read by. Cheap to clone.
 #[derive(Clone)]
 pub struct Engine {
     sources: Arc<[&'static Source]>,
     clock: Arc<dyn Clock>,
-    new_id: NewId,
 }
 
 impl Engine {
     /// An engine over these sources.
     pub fn new(sources: Vec<&'static Source>, clock: Arc<dyn Clock>) -> Self {
-        Self { sources: sources.into(), clock, new_id: Arc::new(random_id) }
-    }
-
-    /// Names slices by `new_id` instead of at random, so that a test can tell offsets by text.
-    pub fn with_ids(mut self, new_id: impl Fn() -> String + Send + Sync + 'static) -> Self {
-        self.new_id = Arc::new(new_id);
-        self
+        Self { sources: sources.into(), clock }
     }
 
     /// Ids of the sources, sorted.
@@ -83,7 +73,7 @@ impl Engine {
             .table(table.name.as_str()));
         }
 
-        Ok(TableStream::new(table, self.new_id.clone()))
+        Ok(TableStream::new(table))
     }
 
     async fn table(&self, options: &Options) -> Result<Arc<Table>> {
@@ -133,11 +123,7 @@ impl Engine {
     }
 }
 
-/// 128 bits from the operating system, which seeds each `RandomState`.
-fn random_id() -> String {
-    format!("{:016x}{:016x}", random_bits(), random_bits())
-}
-
+/// 64 bits from the operating system, which seeds each `RandomState`.
 pub(crate) fn random_bits() -> u64 {
     use std::hash::{BuildHasher, RandomState};
     RandomState::new().hash_one(0u8)

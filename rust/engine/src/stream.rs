@@ -2,7 +2,6 @@
 
 use crate::drain::Drain;
 use crate::emit::Emitter;
-use crate::engine::NewId;
 use crate::state::StateBlob;
 use crate::table::Table;
 use crate::walk::Step;
@@ -18,7 +17,6 @@ pub struct TableStream(Arc<Inner>);
 
 struct Inner {
     table: Arc<Table>,
-    new_id: NewId,
     state: Mutex<State>,
 }
 
@@ -33,6 +31,8 @@ struct State {
 /// What a slice is asked for.
 #[derive(Clone, Debug)]
 pub struct SliceRequest {
+    /// Fresh id that the end offset carries; the caller names its file by it.
+    pub id: String,
     /// Offset text to go on from; `{}` is the beginning.
     pub start: String,
     /// The blob that the offset's `state` names, if it is still there.
@@ -50,8 +50,6 @@ pub struct SliceEnd {
     pub offset: String,
     /// Rows of the slice.
     pub rows: u64,
-    /// Id that the offset carries; `None` without rows.
-    pub slice_id: Option<String>,
     /// Blob that the offset names; to be stored before the offset is used.
     pub state: Option<StateBlob>,
     /// What the user should know, each in one line.
@@ -59,8 +57,8 @@ pub struct SliceEnd {
 }
 
 impl TableStream {
-    pub(crate) fn new(table: Arc<Table>, new_id: NewId) -> Self {
-        Self(Arc::new(Inner { table, new_id, state: Mutex::default() }))
+    pub(crate) fn new(table: Arc<Table>) -> Self {
+        Self(Arc::new(Inner { table, state: Mutex::default() }))
     }
 
     /// The next slice; does nothing until it is polled.
@@ -147,7 +145,6 @@ impl Slice {
         let mut end = SliceEnd {
             offset: self.request.start,
             rows: emitter.rows,
-            slice_id: None,
             state: None,
             warnings: emitter.report().into_iter().collect(),
         };
@@ -155,9 +152,7 @@ impl Slice {
         end.warnings.append(&mut drain.reading.warnings);
         let mut state = self.stream.state();
         if end.rows > 0 {
-            let id = (self.stream.0.new_id)();
-            (end.offset, end.state) = drain.advance(&id)?;
-            end.slice_id = Some(id);
+            (end.offset, end.state) = drain.advance(&self.request.id)?;
             state.drain = Some((end.offset.clone(), drain));
         } else {
             state.single_drain_ended |= self.request.single_drain;

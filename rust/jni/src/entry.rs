@@ -111,7 +111,6 @@ fn answer(call: Call) -> Result<Value> {
             json!({
                 "offset": end.offset,
                 "rows": end.rows,
-                "slice": end.slice_id,
                 "state_hash": end.state.as_ref().map(|s| s.hash.as_str()),
                 "state": end.state.as_ref().map(|s| STANDARD.encode(&s.bytes)),
                 "warnings": end.warnings,

@@ -49,7 +49,7 @@ enum Job {
     Describe(Options),
     Batch(Options, Option<Vec<String>>),
     Stream(Options),
-    Slice(TableStream, SliceRequest, String),
+    Slice(TableStream, SliceRequest),
 }
 
 impl Reader {
@@ -65,8 +65,8 @@ impl Reader {
                 let stream = READERS.get(stream)?.stream()?;
                 lock(&state).stream = Some(stream.clone());
                 let blob = (!blob.is_empty()).then_some(blob);
-                let request = SliceRequest { start, state: blob, limit, single_drain };
-                Job::Slice(stream, request, id)
+                let request = SliceRequest { id, start, state: blob, limit, single_drain };
+                Job::Slice(stream, request)
             }
         };
         let (send, receive) = mpsc::channel(CHUNKS_AHEAD);
@@ -155,18 +155,14 @@ async fn work(job: Job, chunks: &Sender<Result<Bytes>>, state: &Mutex<State>) ->
 
             Ok(())
         }
-        Job::Slice(stream, request, id) => {
+        Job::Slice(stream, request) => {
             let mut slice = stream.slice(request);
             let mut ipc = IpcWriter::new(&*slice.schema().await?)?;
             send(chunks, ipc.schema_chunk()).await?;
             while let Some(batch) = slice.next().await? {
                 send(chunks, ipc.batch_chunk(&batch)?).await?;
             }
-            let end = runtime::with_slice_id(&id, || slice.end())?;
-            if end.slice_id.as_ref().is_some_and(|given| *given != id) {
-                return Err(Error::internal("the slice was given another id"));
-            }
-            lock(state).slice = Some(end);
+            lock(state).slice = Some(slice.end()?);
 
             Ok(())
         }

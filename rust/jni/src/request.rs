@@ -51,7 +51,7 @@ pub enum Call {
         /// Handle of the stream.
         handle: i64,
     },
-    /// `{"offset", "rows", "slice", "state_hash", "state", "warnings", "metrics"}` of a slice whose
+    /// `{"offset", "rows", "state_hash", "state", "warnings", "metrics"}` of a slice whose
     /// chunks have ended; `state` is base64.
     SliceEnd {
         /// Handle of the slice.

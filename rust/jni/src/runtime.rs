@@ -3,7 +3,6 @@
 use lakeflow_core::{Error, Result, Source, SystemClock};
 use lakeflow_engine::Engine;
 use once_cell::sync::OnceCell;
-use std::cell::RefCell;
 use std::sync::Arc;
 use tokio::runtime::{Builder, Runtime};
 
@@ -28,26 +27,8 @@ pub(crate) fn runtime() -> Result<&'static Runtime> {
 
 /// The engine over every source of this build.
 pub(crate) fn engine() -> Engine {
-    let new = || Engine::new(sources(), Arc::new(SystemClock)).with_ids(take_slice_id);
+    let new = || Engine::new(sources(), Arc::new(SystemClock));
     ENGINE.get_or_init(new).clone()
-}
-
-thread_local! {
-    static SLICE_ID: RefCell<String> = const { RefCell::new(String::new()) };
-}
-
-/// Runs `end`, which ends a slice, so that the slice gets the id `id`: its file is written under
-/// that name while it is read, long before the engine gives out the id.
-pub(crate) fn with_slice_id<T>(id: &str, end: impl FnOnce() -> T) -> T {
-    SLICE_ID.with(|slot| id.clone_into(&mut slot.borrow_mut()));
-    let result = end();
-    take_slice_id();
-
-    result
-}
-
-fn take_slice_id() -> String {
-    SLICE_ID.with(RefCell::take)
 }
 
 fn sources() -> Vec<&'static Source> {

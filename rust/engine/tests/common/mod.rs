@@ -7,7 +7,6 @@ use lakeflow_engine::{Engine, SliceRequest, TableStream};
 use lakeflow_testkit::list::{LIST, ListService};
 use std::collections::HashMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 
 /// `HH:MM:SS` on the day of all cases.
 pub fn at(time: &str) -> String {
@@ -30,6 +29,8 @@ pub struct Play {
     pub engine: Engine,
     options: Options,
     clock: Arc<ManualClock>,
+    /// Slices asked for, to name them by.
+    slices: u64,
     stream: Option<TableStream>,
     start: String,
     blobs: HashMap<String, Bytes>,
@@ -41,9 +42,7 @@ pub struct Play {
 impl Play {
     pub fn new(name: &str, table: &str) -> Self {
         let clock = Arc::new(ManualClock::new(Instant::parse(&at("12:00:00")).unwrap()));
-        let ids = AtomicU64::new(1);
-        let engine = Engine::new(vec![&LIST], clock.clone())
-            .with_ids(move || format!("slice{}", ids.fetch_add(1, Ordering::Relaxed)));
+        let engine = Engine::new(vec![&LIST], clock.clone());
         let options = [("sourceName", "list"), ("tableName", table), ("service", name)];
 
         Self {
@@ -51,6 +50,7 @@ impl Play {
             engine,
             options: options.into_iter().collect(),
             clock,
+            slices: 0,
             stream: None,
             start: "{}".into(),
             blobs: HashMap::new(),
@@ -121,7 +121,9 @@ impl Play {
         };
         self.stream = Some(stream.clone());
         let state = Offset::from_text(&self.start)?.and_then(|o| o.state);
+        self.slices += 1;
         let mut slice = stream.slice(SliceRequest {
+            id: format!("slice{}", self.slices),
             start: self.start.clone(),
             state: state.and_then(|hash| self.blobs.get(&hash).cloned()),
             limit: Some(stream.default_limit()),

@@ -84,7 +84,6 @@ public final class NativeStream implements Closeable {
       return new End(
           Json.text(json, "offset"),
           json.path("rows").asLong(),
-          Json.text(json, "slice"),
           Json.text(json, "state_hash"),
           state == null ? null : Base64.getDecoder().decode(state),
           List.copyOf(warnings),
@@ -102,7 +101,6 @@ public final class NativeStream implements Closeable {
    *
    * @param offset its end; equal to the start if it has no rows
    * @param rows its rows
-   * @param slice the id that the offset carries; null without rows
    * @param stateHash name of the state that the offset refers to; null for none
    * @param state that state; null for none
    * @param warnings one line each
@@ -111,7 +109,6 @@ public final class NativeStream implements Closeable {
   public record End(
       String offset,
       long rows,
-      String slice,
       String stateHash,
       byte[] state,
       List<String> warnings,

@@ -76,7 +76,7 @@ final class SliceReading {
 
     boolean moved = !end.offset().equals(start.text());
     // Rows at an unchanged offset would come again for ever, an empty move makes empty batches.
-    if (moved != (rows > 0) || (moved && !id.equals(end.slice()))) {
+    if (moved != (rows > 0) || (moved && !id.equals(new StreamOffset(end.offset()).slice()))) {
       throw LakeflowException.internal(
           "the slice has " + rows + " rows and its offset " + (moved ? "moved" : "did not move"));
     }
