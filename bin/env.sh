@@ -104,6 +104,10 @@ keep_compiled_crates() {
   ) 8>"$COMPILED_CRATES.lock"
 }
 
+# Builds target/release/examples/$1. Features of dependencies differ by the set of packages that are
+# built together; the whole workspace is the set that the tests have compiled.
+build_example() { cargo build --release --locked --workspace --example "$1"; }
+
 # Gradle on the files that bin/build left, without network.
 run_gradle() {
   gradle --no-daemon --quiet --project-cache-dir "$LAKEFLOW_ROOT/build/.gradle" \
