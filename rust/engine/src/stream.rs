@@ -76,9 +76,11 @@ impl TableStream {
     pub fn metrics(&self) -> MetricsSnapshot {
         self.0.table.metrics.snapshot()
     }
+}
 
+impl Inner {
     fn state(&self) -> MutexGuard<'_, State> {
-        self.0.state.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+        self.state.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
 }
 
@@ -150,7 +152,7 @@ impl Slice {
         };
         let Some(mut drain) = drain else { return Ok(end) };
         end.warnings.append(&mut drain.reading.warnings);
-        let mut state = self.stream.state();
+        let mut state = self.stream.0.state();
         if end.rows > 0 {
             (end.offset, end.state) = drain.advance(&self.request.id)?;
             state.drain = Some((end.offset.clone(), drain));
@@ -163,34 +165,36 @@ impl Slice {
 
     async fn reading(&mut self) -> Result<&mut Reading> {
         if self.reading.is_none() {
-            let reading = self.begin().await?;
+            let reading = Reading::begin(&self.stream.0, &self.request).await?;
             self.reading = Some(reading);
         }
 
         self.reading.as_mut().ok_or_else(|| Error::internal("a slice without a reading"))
     }
+}
 
+impl Reading {
     /// Goes on with the drain under way if it stands at the start, else begins one.
-    async fn begin(&self) -> Result<Reading> {
-        let table = &self.stream.0.table;
+    async fn begin(stream: &Inner, request: &SliceRequest) -> Result<Self> {
+        let table = &stream.table;
         let emitter = Emitter::new(table.decoder(None)?, table.metrics.clone());
         let (under_way, single_drain_ended) = {
-            let mut state = self.stream.state();
+            let mut state = stream.state();
             (state.drain.take(), state.single_drain_ended)
         };
-        if self.request.single_drain && single_drain_ended {
-            return Ok(Reading { drain: None, emitter, ended: true });
+        if request.single_drain && single_drain_ended {
+            return Ok(Self { drain: None, emitter, ended: true });
         }
         let drain = match under_way {
-            Some((at, drain)) if at == self.request.start => drain,
+            Some((at, drain)) if at == request.start => drain,
             _ => {
                 let mut warnings = Vec::new();
-                let start = table.accept(&self.request.start, &mut warnings)?;
-                let state = self.request.state.clone();
+                let start = table.accept(&request.start, &mut warnings)?;
+                let state = request.state.clone();
                 Drain::begin(table.clone(), start, state, true, warnings).await?
             }
         };
 
-        Ok(Reading { ended: drain.done(), drain: Some(drain), emitter })
+        Ok(Self { ended: drain.done(), drain: Some(drain), emitter })
     }
 }

@@ -119,7 +119,10 @@ impl Table {
             excerpts: self.settings.flag("errorExcerpts"),
         };
 
-        Decoder::new(&self.name, &schema, &self.strict(), options)
+        let mut decoder = Decoder::new(&self.name, &schema, &self.strict(), options)?;
+        decoder.ignore(&self.spec.schema);
+
+        Ok(decoder)
     }
 
     /// A request for `(after, upto]`.
