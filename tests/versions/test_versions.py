@@ -1,0 +1,147 @@
+"""One jar on every Spark version: whole rows against golden values, and one death and replay."""
+
+import json
+from datetime import timedelta
+from pathlib import Path
+
+import pytest
+from support import corpus, environment, processes
+from support.simulator import Simulator, example, github
+from support.streams import Checkpoint
+
+_TESTS = Path(__file__).parent.parent
+_EXAMPLE = ("products", "events", "users", "orders", "metrics")
+_STREAMS = ("github_issues", "example_events", "example_users", "example_orders", "example_metrics")
+
+#: Read by the stream that dies in its second micro-batch.
+_EVENTS = [
+    corpus.event(n, corpus.hours_ago(5) + timedelta(seconds=10 * (n // 3))) for n in range(60)
+]
+
+
+def _golden(name: str) -> dict:
+    return json.loads((_TESTS / "golden" / f"{name}.json").read_text())
+
+
+@pytest.fixture(scope="module", params=environment.SPARK_LINES)
+def seen(request, tmp_path_factory):
+    """What one Spark version read, and what its first driver left behind when it died."""
+    line = request.param
+    folder = tmp_path_factory.mktemp(f"spark-{line}")
+    with (
+        Simulator("serve", "--source", "github", "--source", "example") as simulator,
+        Simulator("serve", "--source", "example") as events,
+    ):
+        events.set_records("example", "events", _EVENTS)
+        died = _let_die(line, events, folder)
+        events.clear_requests()
+        _fill(simulator)
+        spec = {
+            "jars": [str(environment.jar())],
+            "folder": str(folder / "spark"),
+            "batches": _options(simulator),
+            "streams": {name: _options(simulator)[name] for name in _STREAMS},
+            "died": died,
+            "result": str(folder / "result.json"),
+        }
+        spec["streams"]["deletes"] = example(simulator, "orders", isDeleteFlow="true")
+        script = Path(__file__).with_name("driver.py")
+        processes.run(environment.python(line), script, spec, folder / "process")
+        replay = events.requests()
+
+    result = json.loads((folder / "result.json").read_text())
+    return result | {"line": line, "left_behind": died["left_behind"], "replay": replay}
+
+
+def _options(simulator) -> dict:
+    tables = {f"example_{table}": example(simulator, table) for table in _EXAMPLE}
+    return tables | {"github_issues": github(simulator)}
+
+
+def _fill(simulator):
+    orders = _golden("example_orders")
+    simulator.freeze(orders["deleted_at"])
+    simulator.set_records("github", "issues", _golden("github_issues")["records"])
+    for table in _EXAMPLE:
+        simulator.set_records("example", table, _golden(f"example_{table}")["records"])
+    authorization = {"Authorization": "Basic dXNlcjpwYXNz"}
+    for key in orders["deletes"]:
+        path = f"/example/tables/orders/records/{key}"
+        simulator.call("DELETE", path, None, authorization)
+
+
+def _let_die(line: str, simulator, folder: Path) -> dict:
+    died = {
+        "options": example(simulator, "events", limit=10, max_records_per_batch=20),
+        "table": str(folder / "died-table"),
+        "checkpoint": str(folder / "died-checkpoint"),
+    }
+    spec = died | {
+        "jars": [str(environment.testing_jar())],
+        "folder": str(folder / "died-spark"),
+        "delta": False,
+        "format": "parquet",
+        "kill_after_sink": None,
+        "result": str(folder / "died.json"),
+    }
+    variables = {
+        "LAKEFLOW_FAIL_FILE": str(folder / "failed-at.txt"),
+        "LAKEFLOW_FAIL_POINT": "planned@2",
+    }
+    script = _TESTS / "kill" / "driver.py"
+    python = environment.python(line)
+    processes.run(python, script, spec, folder / "died", environment=variables)
+    assert (folder / "failed-at.txt").read_text() == "planned 2\n"
+    checkpoint = Checkpoint(folder / "died-checkpoint")
+    left = (checkpoint.logged(), checkpoint.committed(), checkpoint.offset(1)["cursor"])
+
+    return died | {"left_behind": left}
+
+
+def test_the_session_is_of_the_line_it_should_be(seen):
+    assert seen["version"].startswith(seen["line"].replace("_", "."))
+
+
+@pytest.mark.parametrize("name", ("github_issues", *(f"example_{table}" for table in _EXAMPLE)))
+def test_a_batch_read_gives_the_golden_rows(seen, name):
+    rows = _rows(name)
+
+    read = seen["batches"][name]
+
+    assert read["rows"] == rows
+    assert read["count"] == len(rows)
+    key = next(iter(rows[0]))
+    assert read["column"] == [row[key] for row in rows]
+
+
+@pytest.mark.parametrize("name", _STREAMS)
+def test_a_stream_gives_the_golden_rows_and_then_nothing(seen, name):
+    stream = seen["streams"][name]
+
+    assert stream["rows"] == _rows(name)
+    assert sum(stream["batches"]) == len(stream["rows"])
+    assert stream["again"] == []
+
+
+def _rows(name: str) -> list[dict]:
+    golden = _golden(name)
+    deleted = golden.get("deletes", [])
+    key = next(iter(golden["rows"][0]))
+
+    return sorted((r for r in golden["rows"] if r[key] not in deleted), key=lambda r: r[key])
+
+
+def test_the_delete_feed_gives_the_golden_tombstones(seen):
+    stream = seen["streams"]["deletes"]
+
+    assert stream["rows"] == _golden("example_orders")["tombstones"]
+    assert stream["again"] == []
+
+
+def test_a_stream_that_died_is_replayed_from_the_store(seen):
+    logged, committed, end = seen["left_behind"]
+    assert (logged, committed) == ([0, 1], [0])
+    assert [row["event_id"] for row in seen["died"]] == [event["event_id"] for event in _EVENTS]
+    asked = [r.query.get("since", "") for r in seen["replay"] if r.path.endswith("/records")]
+    one_step_back = corpus.parse(end) - timedelta(seconds=1)
+    assert all(since and corpus.parse(since) >= one_step_back for since in asked), asked
