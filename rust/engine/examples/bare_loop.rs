@@ -76,6 +76,8 @@ async fn issues(token: &str) -> Result<TableSchema> {
 
 /// A client without limits, retries or redaction: that is the point of this program.
 fn client() -> Result<reqwest::Client> {
+    // Built without a provider of its own; fails only if the process has one already.
+    let _ = rustls::crypto::ring::default_provider().install_default();
     let client = reqwest::Client::builder().no_proxy().tls_certs_only([]).build();
 
     client.map_err(unreachable)
