@@ -1,5 +1,7 @@
 //! The cases of github.issues, played on a list service in memory; offsets compared as text.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 mod common;
 use common::{Play, at};
 

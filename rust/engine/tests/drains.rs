@@ -1,5 +1,7 @@
 //! Where drains end, what they ask for, and tables that advance in other ways.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 mod common;
 use common::{Play, at, common_ids};
 use lakeflow_core::{ErrorKind, Instant, ManualClock};

@@ -1,6 +1,8 @@
 //! Random histories: a list that changes while it is read, random crashes, random sizes. The
 //! destination must end up as the source is.
 
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
 mod common;
 use common::{Play, at};
 use lakeflow_core::Instant;

@@ -1,5 +1,5 @@
 //! Plays a list service through the engine, slice by slice, as a door does.
-#![allow(dead_code, unreachable_pub, reason = "each test binary uses a part")]
+#![allow(clippy::unwrap_used, dead_code, unreachable_pub, reason = "each test binary uses a part")]
 
 use bytes::Bytes;
 use lakeflow_core::{Instant, ManualClock, Offset, Options, Result};
