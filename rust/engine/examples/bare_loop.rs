@@ -78,9 +78,10 @@ async fn issues(token: &str) -> Result<TableSchema> {
 fn client() -> Result<reqwest::Client> {
     // Built without a provider of its own; fails only if the process has one already.
     let _ = rustls::crypto::ring::default_provider().install_default();
-    let client = reqwest::Client::builder().no_proxy().tls_certs_only([]).build();
+    // GitHub refuses clients without a name.
+    let builder = reqwest::Client::builder().user_agent("lakeflow-bare-loop").no_proxy();
 
-    client.map_err(unreachable)
+    builder.tls_certs_only([]).build().map_err(unreachable)
 }
 
 fn unreachable(error: reqwest::Error) -> Error {

@@ -22,6 +22,8 @@ pub(crate) struct Ascending {
     count: u32,
     /// Walks through the rows that share the value `from`.
     group: Option<Walks>,
+    /// Whether a page lay wholly below the range: its end is then the end of all there is.
+    unbounded: bool,
     /// Last page's explicit place, to notice a service that does not move.
     last_place: Option<Cursor>,
     done: bool,
@@ -43,6 +45,7 @@ impl Ascending {
             pages: None,
             count: 0,
             group: None,
+            unbounded: false,
             last_place: None,
             done: false,
         }
@@ -59,7 +62,7 @@ impl Ascending {
                 closed => closed.insert(reading.open(self.from.as_ref(), self.upto.as_ref())),
             };
             let Some(page) = pages.next().await? else {
-                self.list_ended(None)?;
+                self.list_ended()?;
                 continue;
             };
             let page = reading.scan(page)?;
@@ -82,6 +85,10 @@ impl Ascending {
             reading.reach(max);
         }
         delivery.safe = reading.past_lookback(max.as_ref());
+        self.unbounded |= matches!(
+            (&delivery.page.max, &self.from),
+            (Some(max), Some(from)) if max < from
+        );
         let moved = match (&max, &self.from) {
             (Some(max), Some(from)) => max > from,
             (max, None) => max.is_some(),
@@ -120,25 +127,26 @@ impl Ascending {
         let max = delivery.page.max.clone();
         let beyond = matches!((&max, &self.from), (Some(max), Some(from)) if max > from);
         if beyond || delivery.page.last {
-            self.list_ended(Some(beyond))?;
+            self.list_ended()?;
         }
 
         Ok(delivery)
     }
 
-    /// The list, or the group within it, came to its end; `beyond`: rows after the group were seen.
-    fn list_ended(&mut self, beyond: Option<bool>) -> Result<()> {
+    /// The list, or the group within it, came to its end.
+    fn list_ended(&mut self) -> Result<()> {
         let (Some(walks), Some(value)) = (&mut self.group, &self.from) else {
             self.done = true;
             return Ok(());
         };
-        if !walks.all_seen(value)? {
+        if self.unbounded {
+            self.done = true;
+        } else if !walks.all_seen(value)? {
             self.pages = None;
             self.count = 0;
-        } else if beyond == Some(true) {
-            self.restart_after_group()?;
         } else {
-            self.done = true;
+            // Also where nothing was seen after the group: it may have moved up out of sight.
+            self.restart_after_group()?;
         }
 
         Ok(())

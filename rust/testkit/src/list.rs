@@ -15,6 +15,7 @@ use lakeflow_core::{
 };
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard};
 use std::time::Duration;
 
@@ -57,6 +58,7 @@ type Hook = Box<dyn Fn(usize, &mut Vec<Value>) + Send + Sync>;
 pub struct ListService {
     rows: Mutex<Vec<Value>>,
     log: Mutex<Vec<String>>,
+    requests: AtomicUsize,
     hook: Mutex<Option<Hook>>,
     clock: Mutex<Option<Arc<dyn Clock>>>,
     ignores_bounds: bool,
@@ -77,6 +79,7 @@ impl ListService {
         let service = Arc::new(Self {
             rows: Mutex::default(),
             log: Mutex::default(),
+            requests: AtomicUsize::new(0),
             hook: Mutex::default(),
             clock: Mutex::default(),
             ignores_bounds,
@@ -112,8 +115,9 @@ impl ListService {
 
     fn answer(&self, ask: &Ask, page: usize) -> Result<Page> {
         let mut rows = lock(&self.rows);
+        let number = self.requests.fetch_add(1, Ordering::Relaxed) + 1;
         if let Some(hook) = &*lock(&self.hook) {
-            hook(lock(&self.log).len() + 1, &mut rows);
+            hook(number, &mut rows);
         }
         let mut list: Vec<(Option<Instant>, Value)> = rows
             .iter()
