@@ -6,7 +6,6 @@ import java.util.List;
 import lakeflow.connect.bridge.NativeReader;
 import lakeflow.connect.internal.FailPoint;
 import lakeflow.connect.options.ReadOptions;
-import org.apache.spark.sql.catalyst.InternalRow;
 import org.apache.spark.sql.connector.metric.CustomTaskMetric;
 import org.apache.spark.sql.connector.read.Batch;
 import org.apache.spark.sql.connector.read.InputPartition;
@@ -54,7 +53,7 @@ final class LakeflowBatch implements Batch {
   private record WholeTable() implements InputPartition {}
 
   /** Opens the read on the executor. */
-  private static final class Factory implements PartitionReaderFactory {
+  private static final class Factory extends ColumnarReaderFactory {
 
     @Serial private static final long serialVersionUID = 1L;
 
@@ -66,16 +65,6 @@ final class LakeflowBatch implements Batch {
       this.options = options;
       this.columns = new ArrayList<>(columns);
       this.schema = schema;
-    }
-
-    @Override
-    public boolean supportColumnarReads(InputPartition partition) {
-      return true;
-    }
-
-    @Override
-    public PartitionReader<InternalRow> createReader(InputPartition partition) {
-      throw new UnsupportedOperationException("rows are read in columns");
     }
 
     @Override

@@ -13,10 +13,8 @@ import lakeflow.connect.store.StoredSlice;
 import org.apache.hadoop.conf.Configuration;
 import org.apache.hadoop.fs.FSDataInputStream;
 import org.apache.hadoop.fs.Path;
-import org.apache.spark.sql.catalyst.InternalRow;
 import org.apache.spark.sql.connector.read.InputPartition;
 import org.apache.spark.sql.connector.read.PartitionReader;
-import org.apache.spark.sql.connector.read.PartitionReaderFactory;
 import org.apache.spark.sql.types.StructType;
 import org.apache.spark.sql.vectorized.ColumnarBatch;
 import org.apache.spark.util.SerializableConfiguration;
@@ -102,7 +100,7 @@ final class SlicePartitions {
   }
 
   /** Reads partitions of either kind. */
-  static final class Factory implements PartitionReaderFactory {
+  static final class Factory extends ColumnarReaderFactory {
 
     @Serial private static final long serialVersionUID = 1L;
 
@@ -112,16 +110,6 @@ final class SlicePartitions {
     Factory(Configuration configuration, StructType schema) {
       this.configuration = new SerializableConfiguration(configuration);
       this.schema = schema;
-    }
-
-    @Override
-    public boolean supportColumnarReads(InputPartition partition) {
-      return true;
-    }
-
-    @Override
-    public PartitionReader<InternalRow> createReader(InputPartition partition) {
-      throw new UnsupportedOperationException("rows are read in columns");
     }
 
     @Override
