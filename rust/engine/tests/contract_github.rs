@@ -5,9 +5,13 @@
 mod common;
 use common::{Play, at};
 
-/// An offset's text as the cases write it: ties and state by what they stand for.
-fn offset(seq: u64, cursor: &str) -> String {
-    format!("{seq} {cursor}")
+/// An offset's text as [`Play::text`] writes it; `slice`: which of the process's slices ends there.
+fn offset(seq: u64, cursor: &str, ties: usize, slice: u64) -> String {
+    format!(
+        "{{\"cursor\": \"{}\", \"feed\": \"rows\", \"seq\": {seq}, \"slice\": \"slice{slice}\", \
+         \"source\": \"list\", \"state\": true, \"table\": \"rows\", \"ties\": {ties}, \"v\": 1}}",
+        at(cursor)
+    )
 }
 
 fn issues(name: &str) -> Play {
@@ -29,14 +33,12 @@ async fn cases_1_to_4_cap_ties_group_and_end() {
     let first = play.slice().await;
     assert_eq!(play.log(), ["(–,1) -> a b"]);
     assert_eq!(first.ids, "a b");
-    assert_eq!(play.place(&first), offset(1, "10:00:05"));
-    assert_eq!(play.ties(&first), 1);
+    assert_eq!(play.text(&first), offset(1, "10:00:05", 1, 1));
 
     let second = play.slice().await;
     assert_eq!(play.log(), ["(10:00:05,1) -> b c", "(10:00:05,2) -> d e"]);
     assert_eq!(second.ids, "c d e");
-    assert_eq!(play.place(&second), offset(2, "10:00:05"));
-    assert_eq!(play.ties(&second), 4);
+    assert_eq!(play.text(&second), offset(2, "10:00:05", 4, 2));
 
     let third = play.slice().await;
     assert_eq!(
@@ -50,8 +52,7 @@ async fn cases_1_to_4_cap_ties_group_and_end() {
         ]
     );
     assert_eq!(third.ids, "f");
-    assert_eq!(play.place(&third), offset(3, "10:01:00"));
-    assert_eq!(play.ties(&third), 1);
+    assert_eq!(play.text(&third), offset(3, "10:01:00", 1, 3));
 
     let end = play.slice().await;
     assert!(play.log().is_empty());
@@ -74,15 +75,14 @@ async fn cases_5_to_8_quiet_late_edited_growing() {
     let late = play.slice().await;
     assert_eq!(play.log(), ["(10:00:00,1) -> a b c d e g f"]);
     assert_eq!(late.ids, "g");
-    assert_eq!(play.place(&late), offset(4, "10:01:00"));
+    assert_eq!(play.text(&late), offset(4, "10:01:00", 1, 6));
 
     assert_eq!(play.slice().await.offset, late.offset);
     play.service.upsert("f", Some(&at("10:01:00")), 1);
     let mut play = play.now("10:30:00");
     let edited = play.slice().await;
     assert_eq!(edited.ids, "f");
-    assert_eq!(play.place(&edited), offset(5, "10:01:00"));
-    assert_eq!(play.ties(&edited), 2);
+    assert_eq!(play.text(&edited), offset(5, "10:01:00", 2, 8));
 
     assert_eq!(play.slice().await.offset, edited.offset);
     play.log();
@@ -91,7 +91,7 @@ async fn cases_5_to_8_quiet_late_edited_growing() {
     let mut play = play.now("10:40:00");
     let growing = play.slice().await;
     assert_eq!(growing.ids, "h i");
-    assert_eq!(play.place(&growing), offset(6, "10:40:01"));
+    assert_eq!(play.text(&growing), offset(6, "10:40:01", 1, 10));
     play.log();
     assert_eq!(play.slice().await.offset, growing.offset);
     assert!(play.log().is_empty());
@@ -135,7 +135,7 @@ async fn case_12_missing_state_repeats_the_span_but_not_the_ties() {
 
     let third = play.slice().await;
     assert_eq!(third.ids, "a f");
-    assert_eq!(play.place(&third), offset(3, "10:01:00"));
+    assert_eq!(play.text(&third), offset(3, "10:01:00", 1, 3));
     assert_eq!(third.warnings.len(), 1, "{:?}", third.warnings);
 }
 

@@ -186,8 +186,14 @@ impl Play {
         format!("{} {}", offset.seq, &offset.cursor.unwrap()[11..19])
     }
 
-    pub fn ties(&self, got: &Got) -> usize {
-        Offset::from_text(&got.offset).unwrap().unwrap().ties.len()
+    /// The offset's text, hashes by what they stand for: how many ties, whether there is a state.
+    pub fn text(&self, got: &Got) -> String {
+        let mut json: serde_json::Value = serde_json::from_str(&got.offset).unwrap();
+        let ties = json["ties"].as_array().map_or(0, Vec::len);
+        json["ties"] = ties.into();
+        json["state"] = json["state"].is_string().into();
+        json.as_object_mut().unwrap().remove("salt");
+        lakeflow_core::canonical_json(&json)
     }
 
     /// The offset's text but for the slice's id.
