@@ -180,12 +180,6 @@ impl Play {
         }
     }
 
-    /// Sequence number and time of the cursor.
-    pub fn place(&self, got: &Got) -> String {
-        let offset = Offset::from_text(&got.offset).unwrap().unwrap();
-        format!("{} {}", offset.seq, &offset.cursor.unwrap()[11..19])
-    }
-
     /// The offset's text, hashes by what they stand for: how many ties, whether there is a state.
     pub fn text(&self, got: &Got) -> String {
         let mut json: serde_json::Value = serde_json::from_str(&got.offset).unwrap();
