@@ -196,11 +196,6 @@ impl Reading {
         }
         if let (Some(reached), Some(order)) = (&self.reached, self.table.order()) {
             let floor = reached.minus_nanos(order.lookback.as_nanos(), order.step);
-            // Until the lookback span is read, rows of it may still be on pages to come.
-            let floor = match &self.start {
-                Some(start) => floor.min(start.minus_nanos(order.lookback.as_nanos(), order.step)),
-                None => floor,
-            };
             self.seen.forget_below(floor.comparable());
         }
     }

@@ -109,6 +109,20 @@ async fn the_services_clock_ends_the_drain_where_it_is_behind_ours() {
 }
 
 #[tokio::test]
+async fn a_resumed_backlog_remembers_the_lookback_span_only() {
+    let mut play = filled("resumed", "rows", 600)
+        .option("per_page", "20")
+        .option("max_records_per_batch", "50")
+        .option("lookback_seconds", "10");
+    play.slice().await;
+    let mut play = play.restart();
+    play.drain().await;
+
+    // Eleven values of one row each: kind, value, count and hash are 33 bytes.
+    assert_eq!(play.state_bytes(), 4 + 11 * 33);
+}
+
+#[tokio::test]
 async fn start_timestamp_is_inclusive() {
     let mut play = filled("start", "rows", 10).option("start_date", "2031-03-01T10:00:04Z");
 

@@ -101,6 +101,12 @@ impl Play {
         self.start.clone()
     }
 
+    /// Size of the blob that the last offset names, in bytes.
+    pub fn state_bytes(&self) -> usize {
+        let offset = Offset::from_text(&self.start).unwrap().unwrap();
+        self.blobs[&offset.state.unwrap()].len()
+    }
+
     pub fn forget_state(mut self) -> Self {
         self.blobs.clear();
         self
