@@ -47,4 +47,6 @@ counters! {
     nulled,
     /// Fields that the schema does not know.
     unknown_fields,
+    /// Parents that were gone when their children were asked for.
+    parents_gone,
 }

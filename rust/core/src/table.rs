@@ -69,6 +69,23 @@ impl Order {
         }
     }
 
+    /// Values that rows lack: every page states the value up to which it reaches.
+    pub fn stated(kind: CursorKind, step: Step) -> Self {
+        Self {
+            field: None,
+            kind,
+            step,
+            until: Until::Clock { settle: Duration::ZERO },
+            lookback: Duration::ZERO,
+        }
+    }
+
+    /// Ends drains this long before the clock, because the service shows changes late.
+    pub fn settle(mut self, settle: Duration) -> Self {
+        self.until = Until::Clock { settle };
+        self
+    }
+
     /// Looks this far back at the start of each drain.
     pub fn lookback(mut self, lookback: Duration) -> Self {
         self.lookback = lookback;
@@ -112,6 +129,16 @@ pub enum Progress {
         /// What the range applies to.
         order: Order,
     },
+    /// The children of each record that `feed` delivers are read whole, as far as `feed` has come:
+    /// its progress, cursor and lookback are those of this table.
+    Children {
+        /// Another table of the connector, which users need not see.
+        feed: String,
+        /// Path of the parent's identity in records of `feed`.
+        key: FieldPath,
+        /// Columns that a parent gives to its children: name, and path in records of `feed`.
+        columns: Vec<(String, FieldPath)>,
+    },
     /// The service keeps the place (delta link, history id).
     Token {
         /// Order of the rows, if they have one.
@@ -125,7 +152,7 @@ impl Progress {
     /// The order, where there is one.
     pub fn order(&self) -> Option<&Order> {
         match self {
-            Self::Snapshot => None,
+            Self::Snapshot | Self::Children { .. } => None,
             Self::Ascending { order, .. }
             | Self::Descending { order }
             | Self::Windows { order, .. }
@@ -133,6 +160,13 @@ impl Progress {
             Self::Token { order, .. } => order.as_ref(),
         }
     }
+}
+
+/// How a table is read under the parents that [`Connector::parts`](crate::Connector::parts) lists.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Parents {
+    /// Parents that one request takes.
+    pub per_request: usize,
 }
 
 /// A table: schema, keys, cursor and how a read advances.
@@ -150,8 +184,11 @@ pub struct TableSpec {
     pub rows: Progress,
     /// How deletes are read, if the table has a feed of them.
     pub deletes: Option<Progress>,
-    /// Whether it is read under parents, listed by [`Connector::parts`](crate::Connector::parts).
-    pub parts: bool,
+    /// Set if it is read under parents; `rows` then holds below each of them.
+    pub parents: Option<Parents>,
+    /// Whether the first read, which has no lower bound, walks another list than later reads and
+    /// goes on by the [`Resume::At`](crate::Resume::At) of its pages.
+    pub first_by_place: bool,
     /// Fields differ at every call: rows are told apart by key and order value only.
     pub volatile: bool,
     /// Version of the connector's [`Position`](crate::Position)s.
@@ -168,7 +205,8 @@ impl TableSpec {
             key: key.iter().map(|k| FieldPath::field(*k)).collect(),
             rows,
             deletes: None,
-            parts: false,
+            parents: None,
+            first_by_place: false,
             volatile: false,
             position_version: 1,
         }

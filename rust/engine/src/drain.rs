@@ -147,6 +147,7 @@ async fn walk(reading: &Reading, cursor: Option<Cursor>) -> Result<Walk> {
     let Some(order) = table.order() else {
         return match table.progress() {
             Progress::Snapshot => Ok(Walk::Snapshot(Snapshot::default())),
+            Progress::Children { .. } => Err(not_yet(table, "below changed parents")),
             _ => Err(not_yet(table, "by a token of the service")),
         };
     };
@@ -176,7 +177,7 @@ async fn walk(reading: &Reading, cursor: Option<Cursor>) -> Result<Walk> {
         Progress::OnePass { .. } => Walk::OnePass(OnePass::new(from)),
         Progress::Descending { .. } => return Err(not_yet(table, "newest first")),
         Progress::Token { .. } => return Err(not_yet(table, "by a token of the service")),
-        Progress::Snapshot => Walk::Snapshot(Snapshot::default()),
+        Progress::Snapshot | Progress::Children { .. } => Walk::Snapshot(Snapshot::default()),
     })
 }
 

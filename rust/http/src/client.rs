@@ -277,7 +277,6 @@ impl Inner {
             .redirect(reqwest::redirect::Policy::none())
             .retry(reqwest::retry::never())
             .referer(false)
-            .no_gzip()
             .tcp_nodelay(true)
             .min_tls_version(reqwest::tls::Version::TLS_1_2)
             .dns_resolver(Arc::new(GuardedResolver {
