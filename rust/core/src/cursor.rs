@@ -90,6 +90,10 @@ impl Instant {
 pub enum CursorKind {
     /// Timestamps, compared as points in time whatever their spelling.
     Instant,
+    /// Points in time as whole seconds since 1970.
+    EpochSeconds,
+    /// Points in time as whole milliseconds since 1970.
+    EpochMillis,
     /// Calendar days.
     Date,
     /// Whole numbers, as JSON numbers or as text.
@@ -148,6 +152,7 @@ pub enum Comparable {
 #[derive(Clone)]
 pub struct Cursor {
     raw: Box<str>,
+    kind: CursorKind,
     parsed: Comparable,
 }
 
@@ -159,6 +164,11 @@ impl Cursor {
     pub fn parse(kind: CursorKind, raw: &str) -> Result<Self> {
         let parsed = match kind {
             CursorKind::Instant => Instant::parse(raw).map(Comparable::Instant),
+            CursorKind::EpochSeconds | CursorKind::EpochMillis => {
+                let count: Option<i64> = raw.trim().parse().ok();
+                let nanos = count.map(|count| i128::from(count) * kind.unit());
+                nanos.map(|nanos| Comparable::Instant(Instant::from_nanos(nanos)))
+            }
             CursorKind::Date => NaiveDate::parse_from_str(raw.trim(), "%Y-%m-%d")
                 .ok()
                 .map(|d| Comparable::Date(days_of(d))),
@@ -166,7 +176,7 @@ impl Cursor {
             CursorKind::Text => Some(Comparable::Text(raw.into())),
         };
         match parsed {
-            Some(parsed) => Ok(Self { raw: raw.into(), parsed }),
+            Some(parsed) => Ok(Self { raw: raw.into(), kind, parsed }),
             None => Err(Error::new(
                 crate::ErrorKind::DataInvalid,
                 format!("'{}' is not {}", excerpt(raw), kind.describe()),
@@ -174,12 +184,15 @@ impl Cursor {
         }
     }
 
-    /// A point in time written by us, rounded down to the table's `step`: RFC 3339 UTC, or a date.
+    /// A point in time written by us, rounded down to the table's `step`: RFC 3339 UTC, a whole
+    /// number, or a date.
     ///
     /// `None` for kinds that are not of time.
     pub fn of_time(kind: CursorKind, instant: Instant, step: Step) -> Option<Self> {
         match kind {
-            CursorKind::Instant => Some(Self::of_instant(instant, step)),
+            CursorKind::Instant | CursorKind::EpochSeconds | CursorKind::EpochMillis => {
+                Some(Self::of_instant(kind, instant, step))
+            }
             CursorKind::Date => {
                 let days = i32::try_from(instant.seconds().div_euclid(86_400)).ok()?;
                 Some(Self::of_days(days))
@@ -188,19 +201,25 @@ impl Cursor {
         }
     }
 
-    fn of_instant(instant: Instant, step: Step) -> Self {
+    fn of_instant(kind: CursorKind, instant: Instant, step: Step) -> Self {
         let instant = match step {
-            Step::Nanos(nanos) => instant.floor(i128::from(nanos)),
+            Step::Nanos(nanos) => instant.floor(i128::from(nanos).max(kind.unit())),
             _ => instant,
         };
+        let raw = match kind {
+            CursorKind::EpochSeconds | CursorKind::EpochMillis => {
+                instant.nanos().div_euclid(kind.unit()).to_string()
+            }
+            _ => instant.to_rfc3339(step.digits()),
+        };
 
-        Self { raw: instant.to_rfc3339(step.digits()).into(), parsed: Comparable::Instant(instant) }
+        Self { raw: raw.into(), kind, parsed: Comparable::Instant(instant) }
     }
 
     fn of_days(days: i32) -> Self {
         let raw = date_of(days).format("%Y-%m-%d").to_string().into();
 
-        Self { raw, parsed: Comparable::Date(days) }
+        Self { raw, kind: CursorKind::Date, parsed: Comparable::Date(days) }
     }
 
     /// The service's own text.
@@ -227,14 +246,15 @@ impl Cursor {
         match (&self.parsed, step) {
             (Comparable::Instant(i), Step::Nanos(n)) => {
                 let moved = i.plus_nanos(i128::from(n) * i128::from(steps));
-                Self::of_instant(moved, finer(step, *i))
+                Self::of_instant(self.kind, moved, finer(step, *i))
             }
             (Comparable::Date(d), Step::Day) => {
                 Self::of_days(d.saturating_add(i32::try_from(steps).unwrap_or(i32::MAX)))
             }
             (Comparable::Integer(i), Step::One) => {
                 let moved = i + i128::from(steps);
-                Self { raw: moved.to_string().into(), parsed: Comparable::Integer(moved) }
+                let parsed = Comparable::Integer(moved);
+                Self { raw: moved.to_string().into(), kind: self.kind, parsed }
             }
             _ => self.clone(),
         }
@@ -245,7 +265,7 @@ impl Cursor {
         match &self.parsed {
             Comparable::Instant(i) => {
                 let nanos = i128::try_from(nanos).unwrap_or(i128::MAX / 2);
-                Self::of_instant(i.plus_nanos(-nanos), finer(step, *i))
+                Self::of_instant(self.kind, i.plus_nanos(-nanos), finer(step, *i))
             }
             Comparable::Date(_) => {
                 let days = nanos.div_ceil(86_400_000_000_000);
@@ -270,9 +290,20 @@ fn finer(step: Step, instant: Instant) -> Step {
 }
 
 impl CursorKind {
+    /// Nanoseconds that one unit of a count stands for.
+    fn unit(self) -> i128 {
+        match self {
+            CursorKind::EpochSeconds => 1_000_000_000,
+            CursorKind::EpochMillis => 1_000_000,
+            _ => 1,
+        }
+    }
+
     fn describe(self) -> &'static str {
         match self {
             CursorKind::Instant => "an ISO 8601 timestamp",
+            CursorKind::EpochSeconds => "a number of seconds since 1970",
+            CursorKind::EpochMillis => "a number of milliseconds since 1970",
             CursorKind::Date => "a date (YYYY-MM-DD)",
             CursorKind::Integer => "a whole number",
             CursorKind::Text => "text",
@@ -370,6 +401,13 @@ mod tests {
         assert_eq!(second, Cursor::parse(CursorKind::Instant, second.raw()).unwrap());
         assert_eq!(of(CursorKind::Date, Step::Day).unwrap().raw(), "2031-03-03");
         assert_eq!(of(CursorKind::Integer, Step::One), None);
+        let millis = of(CursorKind::EpochMillis, Step::MILLISECOND).unwrap();
+        assert_eq!(millis.raw(), "1930298405500");
+        assert_eq!(millis.moved(Step::MILLISECOND, -1).raw(), "1930298405499");
+        let epoch = of(CursorKind::EpochSeconds, Step::SECOND).unwrap();
+        assert_eq!(epoch.raw(), "1930298405");
+        assert_eq!(epoch, second);
+        assert_eq!(epoch.minus_nanos(1_500_000_000, Step::SECOND).raw(), "1930298403");
     }
 
     #[test]

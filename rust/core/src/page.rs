@@ -153,6 +153,11 @@ impl PageStream {
         )
     }
 
+    /// The same pages, each changed by `change`.
+    pub fn map(self, mut change: impl FnMut(Page) -> Page + Send + 'static) -> Self {
+        Self(self.0.map(move |page| page.map(&mut change)).boxed())
+    }
+
     /// The next page, or `None` at the end.
     ///
     /// # Errors

@@ -48,6 +48,7 @@ mod transport;
 
 pub mod envelope;
 pub mod paginate;
+pub mod rest;
 
 pub use auth::Auth;
 pub use body::MAX_BODY_BYTES;

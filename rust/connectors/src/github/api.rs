@@ -1,66 +1,20 @@
 //! Requests to GitHub and what its answers mean.
 
-use lakeflow_core::{
-    Context, ErrorKind, Instant, Page, PageStream, ReadRequest, Records, Result, Step,
-};
-use lakeflow_http::paginate::{LinkHeader, Parsed, pages};
-use lakeflow_http::{Auth, Client, ErrorReply, Request, Verdict, Wait, envelope, path};
-use serde_json::json;
+use lakeflow_core::{Context, ErrorKind, Instant, Result};
+use lakeflow_http::{Auth, Client, ErrorReply, Verdict, Wait};
 use std::time::Duration;
 
 /// Pause after a secondary rate limit that names none.
 const SECONDARY_LIMIT_PAUSE: Duration = Duration::from_secs(60);
 
-pub(super) struct Api {
-    client: Client,
-}
-
-impl Api {
-    pub(super) fn new(context: &Context) -> Result<Self> {
-        let client = Client::builder(context, context.settings.text("base_url")?)?
-            .auth(Auth::Bearer(context.settings.secret("token")?))
-            .header("accept", "application/vnd.github+json")
-            .header("x-github-api-version", "2022-11-28")
-            .errors(verdict)
-            .build()?;
-
-        Ok(Self { client })
-    }
-
-    pub(super) fn issues(&self, read: &ReadRequest) -> Result<PageStream> {
-        let owner = read.options.text("owner")?;
-        let repo = read.options.text("repo")?;
-        let first = Request::get(path(&["repos", owner, repo, "issues"])?)
-            .query("state", read.options.text("state")?)
-            .query("sort", "updated")
-            .query("direction", "asc")
-            .query("per_page", per_page(read));
-        let first = match since(read) {
-            Some(since) => first.query("since", since),
-            None => first,
-        };
-        let owner = json!(owner).to_string();
-        let repo = json!(repo).to_string();
-
-        Ok(pages(self.client.clone(), first, LinkHeader::new(), move |response| {
-            let records = Records::array(envelope::array(&response.body)?)
-                .with("repository_owner", owner.clone())
-                .with("repository_name", repo.clone());
-            Ok(Parsed::from(Page::of(records)))
-        }))
-    }
-}
-
-/// The smaller of option `per_page` and what the reader has use for.
-fn per_page(read: &ReadRequest) -> u64 {
-    let option = read.options.integer("per_page").unwrap_or(100).unsigned_abs();
-    read.page_rows.unwrap_or(option).clamp(1, option.max(1))
-}
-
-/// The inclusive lower bound in whole seconds.
-fn since(read: &ReadRequest) -> Option<String> {
-    let after = read.after.as_ref()?.moved(Step::SECOND, 1);
-    after.instant().map(|i| i.to_rfc3339(0))
+/// A client for the API that the options name.
+pub(super) fn client(context: &Context) -> Result<Client> {
+    Client::builder(context, context.settings.text("base_url")?)?
+        .auth(Auth::Bearer(context.settings.secret("token")?))
+        .header("accept", "application/vnd.github+json")
+        .header("x-github-api-version", "2022-11-28")
+        .errors(verdict)
+        .build()
 }
 
 /// What an error answer of GitHub means.

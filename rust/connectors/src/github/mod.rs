@@ -6,15 +6,15 @@
 
 mod api;
 mod schemas;
+mod tables;
 
-use api::Api;
 use async_trait::async_trait;
 use lakeflow_core::{
-    Connector, Error, Ingestion, OptionKind, OptionSpec, Order, PageStream, Progress, ReadRequest,
-    Result, Settings, Source, Step, TableSpec,
+    Connector, OptionKind, OptionSpec, PageStream, ReadRequest, Result, Settings, Source, TableSpec,
 };
+use lakeflow_http::Client;
 use std::sync::Arc;
-use std::time::Duration;
+use tables::TABLES;
 
 /// The source `github`.
 pub static SOURCE: Source = Source {
@@ -64,35 +64,35 @@ pub static SOURCE: Source = Source {
         .default("300")
         .tables(&["issues"]),
     ],
-    build: |context| Ok(Arc::new(GitHub { api: Api::new(context)? })),
+    build: |context| Ok(Arc::new(GitHub { client: api::client(context)? })),
 };
 
-const TABLES: &[&str] = &["issues"];
-
 struct GitHub {
-    api: Api,
+    client: Client,
 }
 
 #[async_trait]
 impl Connector for GitHub {
     async fn list_tables(&self) -> Result<Vec<String>> {
-        Ok(TABLES.iter().map(|t| (*t).to_owned()).collect())
+        Ok(TABLES.names())
     }
 
     async fn table(&self, table: &str, options: &Settings) -> Result<TableSpec> {
-        if table != "issues" {
-            return Err(Error::table_not_found(table, TABLES));
-        }
-        let lookback = options.integer("lookback_seconds").unwrap_or(0).unsigned_abs();
-        let order =
-            Order::instants("updated_at", Step::SECOND).lookback(Duration::from_secs(lookback));
-        let rows = Progress::Ascending { order, restart_pages: 1 };
-
-        Ok(TableSpec::new(schemas::issues(), Ingestion::Cdc, &["id"], rows))
+        Ok(TABLES.get(table)?.spec(options))
     }
 
-    /// Pages of issues, oldest change first; `since` is inclusive and in whole seconds.
     fn read_table(&self, read: ReadRequest) -> PageStream {
-        self.api.issues(&read).unwrap_or_else(PageStream::error)
+        match TABLES.get(&read.table) {
+            Ok(table) => table.pages(&self.client, &read),
+            Err(error) => PageStream::error(error),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    #[test]
+    fn rows_of_tables_are_without_mistakes() {
+        assert_eq!(super::TABLES.mistakes(&super::SOURCE), Vec::<String>::new());
     }
 }

@@ -36,6 +36,17 @@ pub trait Paginator: Send + 'static {
     ) -> Result<Option<Request>>;
 }
 
+impl Paginator for Box<dyn Paginator> {
+    fn follow(
+        &mut self,
+        sent: &Request,
+        response: &Response,
+        next: &Next,
+    ) -> Result<Option<Request>> {
+        (**self).follow(sent, response, next)
+    }
+}
+
 /// What a response's body says of the page after it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum Next {

@@ -1,0 +1,442 @@
+//! One table of a connector, as data.
+
+use super::order::By;
+use super::request::{Bound, Parameter, Spelling};
+use super::template::fill;
+use crate::paginate::{LinkHeader, Paginator, Parsed, pages};
+use crate::{Client, Response, envelope};
+use lakeflow_core::{
+    Error, FieldPath, Ingestion, Page, PageStream, Parents, Progress, ReadRequest, Records, Result,
+    Rows, Settings, TableSchema, TableSpec,
+};
+use serde_json::Value;
+use std::time::Duration;
+
+/// What a response holds: rows, what the body says of the next page, and whether a read may stop.
+pub(super) type Shape = fn(&Response, &ReadRequest) -> Result<Parsed>;
+
+/// How a service names the page after this one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Paging {
+    /// There is one page only.
+    None,
+    /// In the `Link` header, `rel="next"`.
+    Link,
+}
+
+/// Where in a response the rows are.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum RowsAt {
+    Root,
+    Field(&'static str),
+    /// The response is the one row.
+    Object,
+}
+
+/// How the engine reads it.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Reading {
+    Snapshot,
+    Ascending {
+        restart_pages: u32,
+    },
+    Descending,
+    Windows {
+        sorted: bool,
+    },
+    OnePass,
+    Token {
+        life: Duration,
+    },
+    Children {
+        feed: &'static str,
+        key: &'static str,
+        columns: &'static [(&'static str, &'static str)],
+    },
+}
+
+/// A table. Paths of columns are written with dots, placeholders for options in braces.
+#[derive(Clone, Copy, Debug)]
+pub struct Table {
+    pub(super) name: &'static str,
+    pub(super) path: &'static str,
+    pub(super) schema: fn() -> TableSchema,
+    pub(super) hidden: bool,
+    pub(super) ingestion: Ingestion,
+    pub(super) key: &'static [&'static str],
+    pub(super) cursor: Option<&'static str>,
+    pub(super) by: Option<By>,
+    pub(super) reading: Reading,
+    pub(super) parents: Option<Parents>,
+    pub(super) first_by_place: bool,
+    pub(super) volatile: bool,
+    pub(super) deletes: Option<&'static Table>,
+    pub(super) query: &'static [(&'static str, &'static str)],
+    pub(super) since: Option<Parameter>,
+    pub(super) since_first: Option<&'static str>,
+    pub(super) until: Option<Parameter>,
+    pub(super) page_size: Option<(&'static str, u64)>,
+    pub(super) rows_at: RowsAt,
+    pub(super) columns: &'static [(&'static str, &'static str)],
+    pub(super) paging: Paging,
+    pub(super) shape: Option<Shape>,
+}
+
+impl Table {
+    /// A snapshot without key whose rows are the response itself, on one page.
+    ///
+    /// `path` is below the client's root, `/repos/{owner}/{repo}/issues`; `{parent}` is the parent
+    /// of a table read under parents.
+    pub const fn new(name: &'static str, path: &'static str, schema: fn() -> TableSchema) -> Self {
+        Self {
+            name,
+            path,
+            schema,
+            hidden: false,
+            ingestion: Ingestion::Snapshot,
+            key: &[],
+            cursor: None,
+            by: None,
+            reading: Reading::Snapshot,
+            parents: None,
+            first_by_place: false,
+            volatile: false,
+            deletes: None,
+            query: &[],
+            since: None,
+            since_first: None,
+            until: None,
+            page_size: None,
+            rows_at: RowsAt::Root,
+            columns: &[],
+            paging: Paging::None,
+            shape: None,
+        }
+    }
+
+    /// A feed that other tables are read from; users do not see it.
+    pub const fn hidden(mut self) -> Self {
+        self.hidden = true;
+        self
+    }
+
+    /// Replaced as a whole; `key` is its primary key.
+    pub const fn snapshot(mut self, key: &'static [&'static str]) -> Self {
+        self.ingestion = Ingestion::Snapshot;
+        self.key = key;
+        self
+    }
+
+    /// Upserts by `key`, ordered by column `cursor`.
+    pub const fn cdc(mut self, key: &'static [&'static str], cursor: &'static str) -> Self {
+        self.ingestion = Ingestion::Cdc;
+        self.key = key;
+        self.cursor = Some(cursor);
+        self
+    }
+
+    /// Plain inserts, told apart by `key`.
+    pub const fn append(mut self, key: &'static [&'static str]) -> Self {
+        self.ingestion = Ingestion::Append;
+        self.key = key;
+        self
+    }
+
+    /// The column that orders changes at the destination, of a table that inserts.
+    pub const fn cursor(mut self, column: &'static str) -> Self {
+        self.cursor = Some(column);
+        self
+    }
+
+    /// Upserts as [`cdc`](Self::cdc), and deletes from `feed`, whose rows hold at least key and
+    /// cursor.
+    pub const fn deletes(mut self, feed: &'static Table) -> Self {
+        self.ingestion = Ingestion::CdcWithDeletes;
+        self.deletes = Some(feed);
+        self
+    }
+
+    /// Sorted; read again by value after so many pages.
+    pub const fn ascending(mut self, by: By, restart_pages: u32) -> Self {
+        self.by = Some(by);
+        self.reading = Reading::Ascending { restart_pages };
+        self
+    }
+
+    /// Newest first.
+    pub const fn descending(mut self, by: By) -> Self {
+        self.by = Some(by);
+        self.reading = Reading::Descending;
+        self
+    }
+
+    /// In windows between two bounds, the first as long as option `window_seconds` says; sorted
+    /// ascending inside.
+    pub const fn sorted_windows(mut self, by: By) -> Self {
+        self.by = Some(by);
+        self.reading = Reading::Windows { sorted: true };
+        self
+    }
+
+    /// In windows between two bounds, the first as long as option `window_seconds` says; in any
+    /// order inside.
+    pub const fn windows(mut self, by: By) -> Self {
+        self.by = Some(by);
+        self.reading = Reading::Windows { sorted: false };
+        self
+    }
+
+    /// The whole list at each drain; rows outside the range are left out.
+    pub const fn one_pass(mut self, by: By) -> Self {
+        self.by = Some(by);
+        self.reading = Reading::OnePass;
+        self
+    }
+
+    /// From the place that the service keeps for about `days`; pages give it as
+    /// [`Resume::At`](lakeflow_core::Resume::At). `by` is the order of the rows, if they have one.
+    pub const fn token(mut self, by: Option<By>, days: u64) -> Self {
+        self.by = by;
+        self.reading = Reading::Token { life: Duration::from_secs(days * 86_400) };
+        self
+    }
+
+    /// The children of every record that table `feed` delivers, read whole; `key` is the path of
+    /// the parent's identity, `columns` what it gives to its children: name and path.
+    pub const fn children_of(
+        mut self,
+        feed: &'static str,
+        key: &'static str,
+        columns: &'static [(&'static str, &'static str)],
+    ) -> Self {
+        self.reading = Reading::Children { feed, key, columns };
+        self
+    }
+
+    /// Read under the parents that the connector lists, so many per request.
+    pub const fn under_parents(mut self, per_request: usize) -> Self {
+        self.parents = Some(Parents { per_request });
+        self
+    }
+
+    /// The first read walks another list, by the places of its pages.
+    pub const fn first_by_place(mut self) -> Self {
+        self.first_by_place = true;
+        self
+    }
+
+    /// Fields differ at every call: rows are told apart by key and order value.
+    pub const fn volatile(mut self) -> Self {
+        self.volatile = true;
+        self
+    }
+
+    /// Query parameters; one whose value is a lone option that is not set is left out.
+    pub const fn query(mut self, query: &'static [(&'static str, &'static str)]) -> Self {
+        self.query = query;
+        self
+    }
+
+    /// The parameter of the lower bound.
+    pub const fn since(mut self, name: &'static str, bound: Bound, spelling: Spelling) -> Self {
+        self.since = Some(Parameter { name, bound, spelling });
+        self
+    }
+
+    /// What the parameter of the lower bound says where there is no lower bound.
+    pub const fn since_first(mut self, value: &'static str) -> Self {
+        self.since_first = Some(value);
+        self
+    }
+
+    /// The parameter of the upper bound.
+    pub const fn until(mut self, name: &'static str, bound: Bound, spelling: Spelling) -> Self {
+        self.until = Some(Parameter { name, bound, spelling });
+        self
+    }
+
+    /// The parameter of the page size, and the most that the service allows. An option of the same
+    /// name makes pages smaller.
+    pub const fn page_size(mut self, name: &'static str, max: u64) -> Self {
+        self.page_size = Some((name, max));
+        self
+    }
+
+    /// Rows are the array in this field of the response.
+    pub const fn rows(mut self, field: &'static str) -> Self {
+        self.rows_at = RowsAt::Field(field);
+        self
+    }
+
+    /// The response is one row.
+    pub const fn one_row(mut self) -> Self {
+        self.rows_at = RowsAt::Object;
+        self
+    }
+
+    /// Text columns that rows lack: name, and value with placeholders for options.
+    pub const fn columns(mut self, columns: &'static [(&'static str, &'static str)]) -> Self {
+        self.columns = columns;
+        self
+    }
+
+    /// Where the next page is named.
+    pub const fn paging(mut self, paging: Paging) -> Self {
+        self.paging = paging;
+        self
+    }
+
+    /// Makes rows of a response in the place of [`rows`](Self::rows).
+    pub const fn shape(mut self, shape: fn(&Response, &ReadRequest) -> Result<Parsed>) -> Self {
+        self.shape = Some(shape);
+        self
+    }
+
+    /// Its name.
+    pub const fn name(&self) -> &'static str {
+        self.name
+    }
+
+    /// What the engine must know of it.
+    pub fn spec(&self, settings: &Settings) -> TableSpec {
+        let mut spec =
+            TableSpec::new((self.schema)(), self.ingestion, &[], self.progress(settings));
+        spec.key = self.key.iter().map(|k| field_path(k)).collect();
+        spec.cursor = self.cursor.map(field_path);
+        spec.deletes = self.deletes.map(|feed| feed.progress(settings));
+        spec.parents = self.parents;
+        spec.first_by_place = self.first_by_place;
+        spec.volatile = self.volatile;
+
+        spec
+    }
+
+    fn progress(&self, settings: &Settings) -> Progress {
+        let order = self.by.map(|by| by.order(settings));
+        match (self.reading, order) {
+            (Reading::Token { life }, order) => Progress::Token { order, life },
+            (Reading::Children { feed, key, columns }, _) => Progress::Children {
+                feed: feed.to_owned(),
+                key: field_path(key),
+                columns: columns.iter().map(|(n, p)| ((*n).to_owned(), field_path(p))).collect(),
+            },
+            (Reading::Snapshot, _) | (_, None) => Progress::Snapshot,
+            (Reading::Ascending { restart_pages }, Some(order)) => {
+                Progress::Ascending { order, restart_pages }
+            }
+            (Reading::Descending, Some(order)) => Progress::Descending { order },
+            (Reading::Windows { sorted }, Some(order)) => {
+                let window = settings.seconds("window_seconds").unwrap_or(DAY);
+                Progress::Windows { order, window, sorted, split_by: None }
+            }
+            (Reading::OnePass, Some(order)) => Progress::OnePass { order },
+        }
+    }
+
+    /// The pages of `read`.
+    pub fn pages(&self, client: &Client, read: &ReadRequest) -> PageStream {
+        let table = *self;
+        let read = read.clone();
+        match self.request(&read) {
+            Ok(first) => pages(client.clone(), first, self.paginator(), move |response| {
+                table.parse(response, &read)
+            }),
+            Err(error) => PageStream::error(error.table(self.name)),
+        }
+    }
+
+    /// The pages of the delete feed.
+    pub fn delete_pages(&self, client: &Client, read: &ReadRequest) -> PageStream {
+        let Some(feed) = self.deletes else {
+            return PageStream::unsupported("delete feed", read);
+        };
+
+        feed.pages(client, read).map(|mut page| {
+            page.deletes = std::mem::take(&mut page.upserts);
+            page
+        })
+    }
+
+    /// Rows and added columns of `response`.
+    ///
+    /// # Errors
+    /// [`ErrorKind::BadResponse`](lakeflow_core::ErrorKind::BadResponse) if it has another form.
+    pub fn parse(&self, response: &Response, read: &ReadRequest) -> Result<Parsed> {
+        let mut parsed = match self.shape {
+            Some(shape) => shape(response, read)?,
+            None => self.rows_of(response)?,
+        };
+        for (name, template) in self.columns {
+            let value = fill(template, read)?.map_or(Value::Null, Value::from);
+            let upserts = std::mem::take(&mut parsed.page.upserts);
+            parsed.page.upserts = upserts.with(*name, value.to_string());
+        }
+
+        Ok(parsed)
+    }
+
+    fn rows_of(&self, response: &Response) -> Result<Parsed> {
+        let body = &response.body;
+        let records = match self.rows_at {
+            RowsAt::Root => Records::array(envelope::array(body)?),
+            RowsAt::Field(name) => Records::array(envelope::object(body)?.array(name)?),
+            RowsAt::Object => {
+                envelope::object(body)?;
+                Records { rows: Rows::Each(vec![body.clone()]), ..Records::default() }
+            }
+        };
+
+        Ok(Parsed::from(Page::of(records)))
+    }
+
+    fn paginator(&self) -> Box<dyn Paginator> {
+        match self.paging {
+            Paging::None => Box::new(NoMore),
+            Paging::Link => Box::new(LinkHeader::new()),
+        }
+    }
+}
+
+const DAY: Duration = Duration::from_secs(86_400);
+
+/// A path of columns written with dots.
+pub(super) fn field_path(path: &str) -> FieldPath {
+    FieldPath::pointer(&format!("/{}", path.replace('.', "/")))
+}
+
+/// The only page.
+struct NoMore;
+
+impl Paginator for NoMore {
+    fn follow(
+        &mut self,
+        _sent: &crate::Request,
+        _response: &Response,
+        _next: &crate::paginate::Next,
+    ) -> Result<Option<crate::Request>> {
+        Ok(None)
+    }
+}
+
+/// All tables of a connector.
+#[derive(Clone, Copy, Debug)]
+pub struct Tables(pub &'static [Table]);
+
+impl Tables {
+    /// Names that users see.
+    pub fn names(&self) -> Vec<String> {
+        self.0.iter().filter(|t| !t.hidden).map(|t| t.name.to_owned()).collect()
+    }
+
+    /// The table called `name`, hidden ones included.
+    ///
+    /// # Errors
+    /// [`ErrorKind::TableNotFound`](lakeflow_core::ErrorKind::TableNotFound) with the names of all
+    /// that users see.
+    pub fn get(&self, name: &str) -> Result<&'static Table> {
+        let found = self.0.iter().find(|t| t.name == name);
+
+        found.ok_or_else(|| Error::table_not_found(name, &self.names()))
+    }
+}

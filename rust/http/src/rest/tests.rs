@@ -1,0 +1,198 @@
+use super::{Bound, By, Paging, Spelling, Table, Tables};
+use lakeflow_core::{
+    Column, Cursor, CursorKind, DataType, Feed, FieldPath, Ingestion, OptionKind, OptionSpec,
+    Options, Order, Part, PartKey, Progress, Pushdown, ReadRequest, Settings, Source, Step,
+    TableSchema, Until,
+};
+use std::sync::Arc;
+use std::time::Duration;
+
+static OPTIONS: &[OptionSpec] = &[
+    OptionSpec::new("project", OptionKind::Text, "Project."),
+    OptionSpec::new("state", OptionKind::Text, "State."),
+    OptionSpec::new("per_page", OptionKind::Integer { min: 1, max: 100 }, "Size.").default("50"),
+    OptionSpec::new("lookback_seconds", OptionKind::Integer { min: 0, max: 9 }, "Lookback."),
+    OptionSpec::new("window_seconds", OptionKind::Integer { min: 1, max: 9 }, "Window.")
+        .tables(&["windows"]),
+];
+
+static SOURCE: Source = Source {
+    name: "rows",
+    connection_options: &[],
+    kit_options: &[],
+    table_options: OPTIONS,
+    build: |_| Err(lakeflow_core::Error::internal("never built")),
+};
+
+fn schema() -> TableSchema {
+    TableSchema::new(vec![
+        Column::new("id", DataType::Long).required(),
+        Column::new("changed", DataType::String),
+        Column::new("project", DataType::String),
+    ])
+}
+
+const BY: By = By::instants("changed", Step::SECOND);
+
+const TICKETS: Table = Table::new("tickets", "/p/{project}/tickets.json", schema)
+    .cdc(&["id"], "changed")
+    .ascending(BY.settle(60), 1)
+    .query(&[("sort", "changed"), ("state", "{state}"), ("label", "in {project}")])
+    .since("since", Bound::Inclusive, Spelling::EpochSeconds)
+    .since_first("0")
+    .until("until", Bound::Exclusive, Spelling::Rfc3339 { digits: 3 })
+    .page_size("per_page", 100);
+
+fn read(options: &[(&str, &str)], range: (Option<&str>, Option<&str>)) -> ReadRequest {
+    let options: Options = options.iter().copied().collect();
+    let cursor = |text: &str| Cursor::parse(CursorKind::Instant, text).unwrap();
+    ReadRequest {
+        table: "tickets".to_owned(),
+        options: Arc::new(Settings::resolve(&options, OPTIONS, &[]).unwrap()),
+        feed: Feed::Rows,
+        after: range.0.map(cursor),
+        upto: range.1.map(cursor),
+        at: None,
+        parts: Vec::new(),
+        page_rows: None,
+        pushed: Pushdown::default(),
+    }
+}
+
+fn under(read: &ReadRequest, keys: &[&str]) -> ReadRequest {
+    let part = |key: &&str| Part {
+        key: PartKey((*key).to_owned()),
+        columns: Vec::new(),
+        order: None,
+        weight: 1,
+    };
+
+    ReadRequest { parts: keys.iter().map(part).collect(), ..read.clone() }
+}
+
+/// The path and the query, decoded.
+fn shown(table: &Table, read: &ReadRequest) -> String {
+    let request = table.request(read).unwrap();
+    let query = request.query.iter().map(|(n, v)| format!(" {n}={v}")).collect::<String>();
+
+    format!("{}{query}", request.target)
+}
+
+#[test]
+fn requests_hold_options_bounds_and_page_size() {
+    let (nine, ten) = (Some("2031-03-01T09:00:00Z"), Some("2031-03-01T10:00:00Z"));
+    let cases = [
+        (
+            read(&[("project", "a/b c")], (None, None)),
+            "p/a%2Fb%20c/tickets.json sort=changed label=in a/b c since=0 per_page=50",
+        ),
+        (
+            read(&[("project", "x"), ("state", "open"), ("per_page", "7")], (nine, ten)),
+            "p/x/tickets.json sort=changed state=open label=in x since=1930122001 \
+             until=2031-03-01T10:00:01.000Z per_page=7",
+        ),
+        (
+            ReadRequest { page_rows: Some(3), ..read(&[("project", "x")], (None, None)) },
+            "p/x/tickets.json sort=changed label=in x since=0 per_page=3",
+        ),
+    ];
+    for (read, expected) in cases {
+        assert_eq!(shown(&TICKETS, &read), expected);
+    }
+}
+
+#[test]
+fn bounds_are_written_as_the_service_wants_them() {
+    let read = read(&[], (Some("2031-03-01T09:00:00Z"), Some("2031-03-01T10:00:00Z")));
+    let table = Table::new("t", "/t", schema).windows(BY);
+    let cases = [
+        (Bound::Exclusive, Spelling::Rfc3339 { digits: 0 }, "2031-03-01T09:00:00Z", "10:00:01Z"),
+        (Bound::Inclusive, Spelling::Offset { digits: 0 }, "2031-03-01T09:00:01+00:00", "00+00:00"),
+        (Bound::Inclusive, Spelling::EpochMillis, "1930122001000", "1930125600000"),
+        (Bound::Exclusive, Spelling::AsWritten, "2031-03-01T09:00:00Z", "2031-03-01T10:00:01Z"),
+    ];
+    for (bound, spelling, lower, upper) in cases {
+        let shown = shown(&table.since("a", bound, spelling).until("b", bound, spelling), &read);
+
+        assert!(shown.starts_with(&format!("t a={lower} b=")), "{shown}");
+        assert!(shown.ends_with(upper), "{shown}");
+    }
+}
+
+#[test]
+fn parents_stand_where_the_row_puts_them() {
+    let read = read(&[("project", "x")], (None, None));
+    let one = Table::new("t", "/lists/{parent}/members", schema);
+    let many = Table::new("t", "/levels", schema).query(&[("ids", "{parents}")]);
+
+    assert_eq!(shown(&one, &under(&read, &["a b"])), "lists/a%20b/members");
+    assert_eq!(shown(&many, &under(&read, &["1", "2"])), "levels ids=1,2");
+    assert!(one.request(&read).is_err());
+}
+
+#[test]
+fn an_option_that_the_path_needs_is_named_where_it_is_missing() {
+    let error = TICKETS.request(&read(&[], (None, None))).unwrap_err();
+
+    assert_eq!(
+        error.to_string(),
+        "option 'project' is required: the path /p/{project}/tickets.json needs it"
+    );
+}
+
+#[test]
+fn rows_say_how_the_engine_reads() {
+    let settings =
+        read(&[("lookback_seconds", "5"), ("window_seconds", "9")], (None, None)).options;
+    let order = Order {
+        field: Some(FieldPath::field("changed")),
+        kind: CursorKind::Instant,
+        step: Step::SECOND,
+        until: Until::Clock { settle: Duration::from_secs(60) },
+        lookback: Duration::from_secs(5),
+    };
+    let spec = TICKETS.spec(&settings);
+
+    assert_eq!(spec.rows, Progress::Ascending { order: order.clone(), restart_pages: 1 });
+    assert_eq!(spec.cursor, Some(FieldPath::field("changed")));
+    assert_eq!((spec.ingestion, spec.key.len()), (Ingestion::Cdc, 1));
+
+    let table = Table::new("t", "/t", schema).append(&["id"]).windows(BY.settle(60));
+    let window = Duration::from_secs(9);
+    let windows = Progress::Windows { order, window, sorted: false, split_by: None };
+    assert_eq!(table.spec(&settings).rows, windows);
+    assert_eq!(table.spec(&settings).cursor, None);
+}
+
+#[test]
+fn mistakes_in_rows_are_found() {
+    const WRONG: &[Table] = &[
+        TICKETS,
+        Table::new("a", "/a/{projct}", schema).paging(Paging::Link),
+        Table::new("b", "/b/{parent}", schema).snapshot(&["no"]).columns(&[("none", "{project}")]),
+        Table::new("c", "/c", schema).cdc(&["id"], "changed").windows(BY),
+        Table::new("c", "/c", schema).children_of("d", "id", &[]),
+        Table::new("e", "/e", schema).query(&[("w", "{window_seconds}")]),
+    ];
+
+    assert_eq!(
+        Tables(WRONG).mistakes(&SOURCE),
+        [
+            "a: {projct} is no option that applies to the table",
+            "b: {parent} is no option that applies to the table",
+            "b: the schema has no column 'no'",
+            "b: the schema has no column 'none'",
+            "c: the name comes twice",
+            "c: windows need both bounds",
+            "c: the name comes twice",
+            "c: there is no table 'd' to read the parents from",
+            "e: {window_seconds} is no option that applies to the table",
+        ]
+    );
+    assert_eq!(Tables(&[TICKETS]).mistakes(&SOURCE), Vec::<String>::new());
+    const SOME: &[Table] = &[TICKETS, Table::new("feed", "/feed", schema).hidden()];
+    assert_eq!(
+        Tables(SOME).get("x").unwrap_err().to_string(),
+        "unknown table 'x'; the source has: tickets"
+    );
+}
