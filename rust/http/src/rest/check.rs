@@ -1,7 +1,7 @@
 //! Finds mistakes in rows of tables before anybody reads with them.
 
 use super::table::{Reading, Table, Tables};
-use super::template::{self, PARENT, PARENTS};
+use super::template;
 use lakeflow_core::{OptionSpec, Source};
 
 impl Tables {
@@ -54,7 +54,7 @@ impl Table {
 }
 
 fn is_known(name: &str, table: &Table, source: &Source) -> bool {
-    if name == PARENT || name == PARENTS {
+    if template::is_parent(name) {
         return table.parents.is_some() || matches!(table.reading, Reading::Children { .. });
     }
     let options = source.connection_options.iter().chain(source.table_options);

@@ -5,13 +5,13 @@ use std::time::Duration;
 
 /// What a table is ordered and bounded by.
 ///
-/// Lookback is option `lookback_seconds` where the connector declares it.
 #[derive(Clone, Copy, Debug)]
 pub struct By {
     field: Option<&'static str>,
     kind: CursorKind,
     step: Step,
     settle: Duration,
+    lookback: Duration,
     until: Option<Until>,
 }
 
@@ -32,12 +32,18 @@ impl By {
     }
 
     const fn new(field: Option<&'static str>, kind: CursorKind, step: Step) -> Self {
-        Self { field, kind, step, settle: Duration::ZERO, until: None }
+        Self { field, kind, step, settle: Duration::ZERO, lookback: Duration::ZERO, until: None }
     }
 
     /// Seconds that the service may take to show a change.
     pub const fn settle(mut self, seconds: u64) -> Self {
         self.settle = Duration::from_secs(seconds);
+        self
+    }
+
+    /// Seconds that each drain looks back unless option `lookback_seconds` says otherwise.
+    pub const fn lookback(mut self, seconds: u64) -> Self {
+        self.lookback = Duration::from_secs(seconds);
         self
     }
 
@@ -54,7 +60,7 @@ impl By {
             kind: self.kind,
             step: self.step,
             until: self.until.unwrap_or(Until::Clock { settle: self.settle }),
-            lookback: settings.seconds("lookback_seconds").unwrap_or_default(),
+            lookback: settings.seconds("lookback_seconds").unwrap_or(self.lookback),
         }
     }
 }

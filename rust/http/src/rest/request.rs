@@ -94,14 +94,7 @@ impl Table {
         let mut segments = Vec::new();
         for segment in self.path.split('/').filter(|s| !s.is_empty()) {
             let filled = fill(segment, read)?;
-            let unset = || {
-                let name = segment.trim_matches(['{', '}']);
-                Error::config(format!(
-                    "option '{name}' is required: the path {} needs it",
-                    self.path
-                ))
-            };
-            segments.push(filled.ok_or_else(unset)?);
+            segments.push(filled.ok_or_else(|| self.needs(segment.trim_matches(['{', '}'])))?);
         }
         let mut request = Request::get(path(&segments)?);
         for (name, template) in self.query {
@@ -128,7 +121,15 @@ impl Table {
             request = request.query(name, page_size(name, max, read));
         }
 
-        Ok(request)
+        Ok(match self.empty_on {
+            Some(status) => request.accept(status),
+            None => request,
+        })
+    }
+
+    /// The error where `option`, which the path needs, is not set.
+    pub(super) fn needs(&self, option: &str) -> Error {
+        Error::config(format!("option '{option}' is required: the path {} needs it", self.path))
     }
 }
 

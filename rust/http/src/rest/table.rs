@@ -2,8 +2,8 @@
 
 use super::order::By;
 use super::request::{Bound, Parameter, Spelling};
-use super::template::fill;
-use crate::paginate::{LinkHeader, Paginator, Parsed, pages};
+use super::template::{self, fill};
+use crate::paginate::{LinkHeader, Next, Paginator, Parsed, pages};
 use crate::{Client, Response, envelope};
 use lakeflow_core::{
     Error, FieldPath, Ingestion, Page, PageStream, Parents, Progress, ReadRequest, Records, Result,
@@ -80,6 +80,7 @@ pub struct Table {
     pub(super) rows_at: RowsAt,
     pub(super) columns: &'static [(&'static str, &'static str)],
     pub(super) paging: Paging,
+    pub(super) empty_on: Option<u16>,
     pub(super) shape: Option<Shape>,
 }
 
@@ -111,6 +112,7 @@ impl Table {
             rows_at: RowsAt::Root,
             columns: &[],
             paging: Paging::None,
+            empty_on: None,
             shape: None,
         }
     }
@@ -275,6 +277,12 @@ impl Table {
         self
     }
 
+    /// A response with this status says that there are no rows.
+    pub const fn empty_on(mut self, status: u16) -> Self {
+        self.empty_on = Some(status);
+        self
+    }
+
     /// Text columns that rows lack: name, and value with placeholders for options.
     pub const fn columns(mut self, columns: &'static [(&'static str, &'static str)]) -> Self {
         self.columns = columns;
@@ -363,6 +371,9 @@ impl Table {
     /// # Errors
     /// [`ErrorKind::BadResponse`](lakeflow_core::ErrorKind::BadResponse) if it has another form.
     pub fn parse(&self, response: &Response, read: &ReadRequest) -> Result<Parsed> {
+        if self.empty_on == Some(response.status) {
+            return Ok(Parsed::from(Page::of(Records::default())).next(Next::End));
+        }
         let mut parsed = match self.shape {
             Some(shape) => shape(response, read)?,
             None => self.rows_of(response)?,
@@ -413,7 +424,7 @@ impl Paginator for NoMore {
         &mut self,
         _sent: &crate::Request,
         _response: &Response,
-        _next: &crate::paginate::Next,
+        _next: &Next,
     ) -> Result<Option<crate::Request>> {
         Ok(None)
     }
@@ -438,5 +449,19 @@ impl Tables {
         let found = self.0.iter().find(|t| t.name == name);
 
         found.ok_or_else(|| Error::table_not_found(name, &self.names()))
+    }
+
+    /// What the engine must know of the table called `name`.
+    ///
+    /// # Errors
+    /// As [`get`](Self::get); [`ErrorKind::ConfigInvalid`](lakeflow_core::ErrorKind::ConfigInvalid)
+    /// if an option that the table's path needs is not set.
+    pub fn spec(&self, name: &str, settings: &Settings) -> Result<TableSpec> {
+        let table = self.get(name)?;
+        let mut needed = template::names(table.path).filter(|n| !template::is_parent(n));
+        match needed.find(|option| settings.get(option).is_none()) {
+            Some(option) => Err(table.needs(option).table(name)),
+            None => Ok(table.spec(settings)),
+        }
     }
 }

@@ -3,8 +3,8 @@
 use lakeflow_core::{Error, ReadRequest, Result};
 
 /// The placeholder for the key of the parent, and for those of several, separated by commas.
-pub(super) const PARENT: &str = "parent";
-pub(super) const PARENTS: &str = "parents";
+const PARENT: &str = "parent";
+const PARENTS: &str = "parents";
 
 /// `template` with options in the places of their names in braces; `{parent}` is the key of the one
 /// parent that is read under, `{parents}` those of all, separated by commas.
@@ -36,6 +36,11 @@ pub fn fill(template: &str, read: &ReadRequest) -> Result<Option<String>> {
     }
 
     Ok(Some(out))
+}
+
+/// Whether a name in braces stands for parents and no option.
+pub(super) fn is_parent(name: &str) -> bool {
+    name == PARENT || name == PARENTS
 }
 
 /// Names in braces.

@@ -1,8 +1,8 @@
 use super::{Bound, By, Paging, Spelling, Table, Tables};
 use lakeflow_core::{
-    Column, Cursor, CursorKind, DataType, Feed, FieldPath, Ingestion, OptionKind, OptionSpec,
-    Options, Order, Part, PartKey, Progress, Pushdown, ReadRequest, Settings, Source, Step,
-    TableSchema, Until,
+    Column, Cursor, CursorKind, DataType, ErrorKind, Feed, FieldPath, Ingestion, OptionKind,
+    OptionSpec, Options, Order, Part, PartKey, Progress, Pushdown, ReadRequest, Settings, Source,
+    Step, TableSchema, Until,
 };
 use std::sync::Arc;
 use std::time::Duration;
@@ -138,6 +138,31 @@ fn an_option_that_the_path_needs_is_named_where_it_is_missing() {
         error.to_string(),
         "option 'project' is required: the path /p/{project}/tickets.json needs it"
     );
+}
+
+#[test]
+fn what_the_path_needs_is_asked_for_before_any_request() {
+    const NAMED: Table = Table::new("teams", "/orgs/{state}/{parent}", schema);
+    let tables = Tables(&[TICKETS, NAMED]);
+    let settings = read(&[("project", "x")], (None, None)).options;
+
+    assert!(tables.spec("tickets", &settings).is_ok());
+    assert_eq!(
+        tables.spec("teams", &settings).unwrap_err().to_string(),
+        "option 'state' is required: the path /orgs/{state}/{parent} needs it (table: teams)"
+    );
+    assert_eq!(tables.spec("x", &settings).unwrap_err().kind(), ErrorKind::TableNotFound);
+}
+
+#[test]
+fn lookback_is_that_of_the_option_else_of_the_table() {
+    let lookback = |by: By, options: &[(&str, &str)]| {
+        by.order(&read(options, (None, None)).options).lookback.as_secs()
+    };
+
+    assert_eq!(lookback(BY.lookback(300), &[]), 300);
+    assert_eq!(lookback(BY.lookback(300), &[("lookback_seconds", "0")]), 0);
+    assert_eq!(lookback(BY, &[]), 0);
 }
 
 #[test]
