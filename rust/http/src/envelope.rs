@@ -14,8 +14,10 @@
 
 use bytes::Bytes;
 use lakeflow_core::{Error, Result, Retry};
-use serde::de::{Deserialize, DeserializeOwned, Deserializer, MapAccess, Visitor};
+use serde::de::{Deserialize, DeserializeOwned, Deserializer, IgnoredAny, MapAccess, Visitor};
+use serde_json::Value;
 use serde_json::value::RawValue;
+use std::collections::HashMap;
 use std::fmt;
 
 /// The fields of a JSON object, each a slice of the body it came in.
@@ -53,6 +55,69 @@ pub fn array(body: &Bytes) -> Result<Bytes> {
         (Some(b'['), Some(b']')) if text.len() > 1 => Ok(body.slice_ref(text)),
         _ => Err(Error::bad_response("the response is no JSON array")),
     }
+}
+
+/// How many elements the JSON array `array` has.
+///
+/// # Errors
+/// [`ErrorKind::BadResponse`](lakeflow_core::ErrorKind::BadResponse) if it is no JSON array.
+pub fn count(array: &Bytes) -> Result<usize> {
+    serde_json::from_slice::<Vec<IgnoredAny>>(array).map(|e| e.len()).map_err(no_array)
+}
+
+/// The elements of the JSON array `array`, each a slice of it.
+///
+/// # Errors
+/// [`ErrorKind::BadResponse`](lakeflow_core::ErrorKind::BadResponse) if it is no JSON array.
+pub fn elements(array: &Bytes) -> Result<Vec<Bytes>> {
+    let elements: Vec<&RawValue> = serde_json::from_slice(array).map_err(no_array)?;
+
+    Ok(elements.into_iter().map(|e| array.slice_ref(e.get().as_bytes())).collect())
+}
+
+/// One object of the fields of several: objects under one name are merged in turn, of other values
+/// the first counts.
+///
+/// # Errors
+/// [`ErrorKind::BadResponse`](lakeflow_core::ErrorKind::BadResponse) if one is no JSON object.
+pub fn merged(objects: &[Bytes]) -> Result<Bytes> {
+    if let [only] = objects {
+        return Ok(only.clone());
+    }
+    let mut fields: Vec<(String, Vec<Bytes>)> = Vec::new();
+    let mut places: HashMap<String, usize> = HashMap::new();
+    for body in objects {
+        for (name, value) in object(body)?.0 {
+            let place = *places.entry(name.clone()).or_insert(fields.len());
+            match fields.get_mut(place) {
+                Some((_, values)) => values.push(value),
+                None => fields.push((name, vec![value])),
+            }
+        }
+    }
+    let mut out = b"{".to_vec();
+    for (i, (name, values)) in fields.into_iter().enumerate() {
+        if i > 0 {
+            out.push(b',');
+        }
+        out.extend_from_slice(Value::from(name).to_string().as_bytes());
+        out.push(b':');
+        let nested = values.iter().all(|value| value.starts_with(b"{"));
+        let value = match values.first() {
+            Some(first) if !nested => first.clone(),
+            _ => merged(&values)?,
+        };
+        out.extend_from_slice(&value);
+    }
+    out.push(b'}');
+
+    Ok(out.into())
+}
+
+fn no_array(error: serde_json::Error) -> Error {
+    let retry = if error.is_data() { Retry::Never } else { Retry::Backoff };
+
+    Error::bad_response("the rows are no JSON array").retry(retry)
 }
 
 impl Envelope {
@@ -209,6 +274,43 @@ mod tests {
         for bad in ["", "[", "]", "{}", "[1", "null"] {
             assert_eq!(of(bad), None, "{bad}");
         }
+    }
+
+    #[test]
+    fn elements_are_counted_and_cut_out_unchanged() {
+        let body = Bytes::from_static(br#"[ {"a": [1, 2]}, 1e400 ,"x]", null]"#);
+        let elements = elements(&body).unwrap();
+
+        assert_eq!(elements, [&br#"{"a": [1, 2]}"#[..], b"1e400", br#""x]""#, b"null"]);
+        assert_eq!(elements[0].as_ptr(), body[2..].as_ptr());
+        assert_eq!(count(&body).unwrap(), 4);
+        for (bad, retry) in [("{}", Retry::Never), ("[1", Retry::Backoff)] {
+            let error = count(&Bytes::from(bad)).unwrap_err();
+            let facts = (error.message(), error.retry_class());
+            assert_eq!(facts, ("the rows are no JSON array", retry), "{bad}");
+        }
+    }
+
+    #[test]
+    fn merged_objects_have_the_fields_of_all() {
+        let cases: [(&[&str], &str); 5] = [
+            (&[], "{}"),
+            (&[r#"{ "a": 1 }"#], r#"{ "a": 1 }"#),
+            (
+                &[
+                    r#"{"id": 1, "p": {"a": 1e400}, "at": "x"}"#,
+                    r#"{"id": 1, "p": {"b": [2]}, "at": "y", "\u0061\"": {}}"#,
+                ],
+                r#"{"id":1,"p":{"a":1e400,"b":[2]},"at":"x","a\"":{}}"#,
+            ),
+            (&[r#"{"a": {"b": 1}}"#, r#"{"a": null}"#], r#"{"a":{"b": 1}}"#),
+            (&[r#"{"a": 1, "a": 2}"#, "{}"], r#"{"a":1}"#),
+        ];
+        for (objects, expected) in cases {
+            let objects: Vec<_> = objects.iter().map(|o| Bytes::from(o.to_string())).collect();
+            assert_eq!(merged(&objects).unwrap(), expected);
+        }
+        assert!(merged(&[Bytes::from("{}"), Bytes::from("[]")]).is_err());
     }
 
     #[test]

@@ -34,6 +34,7 @@
 #![forbid(unsafe_code)]
 
 mod auth;
+mod batch;
 mod body;
 mod client;
 mod guard;
@@ -51,6 +52,7 @@ pub mod paginate;
 pub mod rest;
 
 pub use auth::Auth;
+pub use batch::{Chunks, details, wide_details};
 pub use body::MAX_BODY_BYTES;
 pub use client::{Client, ClientBuilder};
 pub use options::OPTIONS;

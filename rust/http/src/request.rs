@@ -1,7 +1,9 @@
 //! What to ask for.
 
 use bytes::Bytes;
+use lakeflow_core::{Error, Result};
 use reqwest::Method;
+use serde_json::{Map, Value};
 use std::fmt::{self, Display};
 
 /// One request; [`Client::send`](crate::Client::send) adds credentials and default headers.
@@ -13,7 +15,7 @@ pub struct Request {
     pub(crate) headers: Vec<(&'static str, String)>,
     pub(crate) body: Option<Bytes>,
     pub(crate) idempotent: bool,
-    pub(crate) json: bool,
+    pub(crate) expects_json: bool,
     pub(crate) accepted: Vec<u16>,
 }
 
@@ -38,7 +40,7 @@ impl Request {
             headers: Vec::new(),
             body: None,
             idempotent,
-            json: true,
+            expects_json: true,
             accepted: Vec::new(),
         }
     }
@@ -61,6 +63,11 @@ impl Request {
         self.header("content-type", content_type)
     }
 
+    /// Sets `value` as the body, in JSON. A search by POST is also [`idempotent`](Self::idempotent).
+    pub fn json(self, value: &Value) -> Self {
+        self.body("application/json", value.to_string())
+    }
+
     /// Sending it twice does no harm: it may be repeated.
     pub fn idempotent(mut self) -> Self {
         self.idempotent = true;
@@ -69,7 +76,7 @@ impl Request {
 
     /// The answer need not be JSON; without this an HTML page in its place is an error.
     pub fn any_format(mut self) -> Self {
-        self.json = false;
+        self.expects_json = false;
         self
     }
 
@@ -89,6 +96,33 @@ impl Request {
         let mut request = self.clone();
         request.query.retain(|(n, _)| n != name);
         request.query(name, value)
+    }
+
+    /// A field of the JSON object that the body is.
+    ///
+    /// # Errors
+    /// `Internal` if the body is something else.
+    pub(crate) fn field(&self, name: &str) -> Result<Option<Value>> {
+        Ok(self.object()?.remove(name))
+    }
+
+    /// The same request with another value of a field of the JSON object that the body is.
+    ///
+    /// # Errors
+    /// `Internal` if the body is something else.
+    pub(crate) fn with_field(&self, name: &str, value: Value) -> Result<Self> {
+        let mut object = self.object()?;
+        object.insert(name.to_owned(), value);
+        let mut request = self.clone();
+        request.body = Some(Value::Object(object).to_string().into());
+
+        Ok(request)
+    }
+
+    fn object(&self) -> Result<Map<String, Value>> {
+        let body = self.body.as_deref().unwrap_or_default();
+        serde_json::from_slice(body)
+            .map_err(|_| Error::internal("the body of the request is no JSON object"))
     }
 
     /// The same request with another address, which has its own query.
@@ -111,6 +145,7 @@ impl fmt::Debug for Request {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use serde_json::json;
 
     #[test]
     fn debug_shows_no_values() {
@@ -118,6 +153,20 @@ mod tests {
             .query("page", "canary")
             .header("x-key", "canary");
         assert_eq!(format!("{request:?}"), "Request(GET [\"page\"])");
+    }
+
+    #[test]
+    fn field_of_the_body_is_replaced_and_others_stay() {
+        let request = Request::post("x").json(&json!({"limit": 2, "after": "a"}));
+        let next = request.with_field("after", "b".into()).unwrap();
+        assert_eq!(next, Request::post("x").json(&json!({"limit": 2, "after": "b"})));
+        assert_eq!(next.field("after").unwrap(), Some("b".into()));
+        assert_eq!(next.field("none").unwrap(), None);
+
+        for other in [Request::get("x"), Request::post("x").json(&json!([1]))] {
+            let message = other.field("after").unwrap_err().to_string();
+            assert_eq!(message, "the body of the request is no JSON object");
+        }
     }
 
     #[test]

@@ -66,16 +66,20 @@ impl Response {
                 return Err(self.bad_response("the Link header cannot be read"));
             };
             let Some(found) = links.into_iter().find(|l| l.is(rel)) else { continue };
-            let mut url = self.url.join(&found.target).map_err(|_| {
-                self.bad_response(format!("the link with relation '{rel}' cannot be read"))
-            })?;
-            url.set_fragment(None);
-            let what = format!("a link with relation '{rel}'");
-            self.about.origin.check(&url, &what).map_err(|e| self.about.finish(e))?;
-            return Ok(Some(url.into()));
+            return self.address(&found.target, &format!("link with relation '{rel}'")).map(Some);
         }
 
         Ok(None)
+    }
+
+    /// The absolute address that `text` is or leads to from here; `what` names it in errors.
+    pub(crate) fn address(&self, text: &str, what: &str) -> Result<String> {
+        let url = self.url.join(text);
+        let mut url = url.map_err(|_| self.bad_response(format!("the {what} cannot be read")))?;
+        url.set_fragment(None);
+        let checked = self.about.origin.check(&url, &format!("a {what}"));
+
+        checked.map(|()| url.into()).map_err(|e| self.about.finish(e))
     }
 
     /// The body as JSON of a known shape.

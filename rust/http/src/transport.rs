@@ -88,7 +88,7 @@ impl Inner {
         }
         let body = body::collect(&mut reply, MAX_BODY_BYTES, received).await;
         let body = body.map_err(|e| self.body_error(e))?;
-        if status.is_success() && prepared.request.json {
+        if status.is_success() && prepared.request.expects_json {
             self.check_json(reply.headers(), &body)?;
         }
         let date = date_of(reply.headers());

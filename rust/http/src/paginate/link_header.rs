@@ -1,14 +1,14 @@
 //! The next page is a link in the response's header.
 
-use super::{Next, Paginator, Visited};
+use super::next_url::Addresses;
+use super::{Next, Paginator, Parsed};
 use crate::{Request, Response};
 use lakeflow_core::Result;
-use url::Url;
 
 /// Follows the `Link` header's `rel="next"` until there is none; the link is taken as it is, with
 /// the first request's headers and without its query.
-#[derive(Debug, Default)]
-pub struct LinkHeader(Visited);
+#[derive(Clone, Debug, Default)]
+pub struct LinkHeader(Addresses);
 
 impl LinkHeader {
     /// Starts with the first request.
@@ -22,20 +22,10 @@ impl Paginator for LinkHeader {
         &mut self,
         sent: &Request,
         response: &Response,
-        _next: &Next,
+        found: &Parsed,
     ) -> Result<Option<Request>> {
-        let Some(address) = response.link("next")? else { return Ok(None) };
-        let shown = |address: &str| {
-            Url::parse(address).map_or_else(
-                |_| "a link".to_owned(),
-                |url| response.about.redactor.describe(sent.method.as_str(), &url),
-            )
-        };
-        if self.0.0.is_empty() {
-            self.0.note(response.url.as_str(), || shown(response.url.as_str()))?;
-        }
-        self.0.note(&address, || shown(&address))?;
+        let address = if found.next == Next::End { None } else { response.link("next")? };
 
-        Ok(Some(sent.with_address(&address)))
+        address.map(|address| self.0.follow(sent, response, &address)).transpose()
     }
 }

@@ -1,17 +1,26 @@
 //! From the first request of a list to its pages.
 
+mod cursor_token;
+mod keyset;
 pub(crate) mod link;
 mod link_header;
+mod next_url;
+mod offset;
 mod page_number;
 
+pub use cursor_token::CursorToken;
+pub use keyset::{Keyset, Search};
 pub use link_header::LinkHeader;
+pub use next_url::NextUrl;
+pub use offset::Offset;
 pub use page_number::PageNumber;
 
-use crate::{Client, Request, Response};
+use crate::{Client, Request, Response, envelope};
 use futures::stream;
-use lakeflow_core::{Error, Page, PageStream, Result};
+use lakeflow_core::{Error, Page, PageStream, Records, Result, Rows};
 use std::collections::HashSet;
 use std::collections::hash_map::DefaultHasher;
+use std::future::ready;
 use std::hash::{Hash, Hasher};
 
 /// A list of more pages than this has lost its way.
@@ -19,12 +28,20 @@ const MAX_PAGES: usize = 1_000_000;
 
 /// Finds the request for the next page.
 ///
-/// Every paginator ends: on a page or address that comes again, and on one to another origin, with
-/// [`ErrorKind::BadResponse`](lakeflow_core::ErrorKind::BadResponse).
+/// Every paginator ends: on a page, token or address that comes again, and on an address of
+/// another origin, with [`ErrorKind::BadResponse`](lakeflow_core::ErrorKind::BadResponse).
 pub trait Paginator: Send + 'static {
+    /// Refuses a first request from which no end can be found.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Internal`](lakeflow_core::ErrorKind::Internal), saying what it lacks.
+    fn check(&self, _first: &Request) -> Result<()> {
+        Ok(())
+    }
+
     /// The request after `sent`, which `response` answers; `None`: that was the last page.
     ///
-    /// `next` is what the connector found in the body; it is never [`Next::End`].
+    /// `found` is what the connector made of the response.
     ///
     /// # Errors
     /// `BadResponse` if the list does not end.
@@ -32,23 +49,37 @@ pub trait Paginator: Send + 'static {
         &mut self,
         sent: &Request,
         response: &Response,
-        next: &Next,
+        found: &Parsed,
     ) -> Result<Option<Request>>;
 }
 
-impl Paginator for Box<dyn Paginator> {
+impl<P: Paginator + ?Sized> Paginator for Box<P> {
+    fn check(&self, first: &Request) -> Result<()> {
+        (**self).check(first)
+    }
+
     fn follow(
         &mut self,
         sent: &Request,
         response: &Response,
-        next: &Next,
+        found: &Parsed,
     ) -> Result<Option<Request>> {
-        (**self).follow(sent, response, next)
+        (**self).follow(sent, response, found)
+    }
+}
+
+/// Takes the first page for the only one.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct OnePage;
+
+impl Paginator for OnePage {
+    fn follow(&mut self, _: &Request, _: &Response, _: &Parsed) -> Result<Option<Request>> {
+        Ok(None)
     }
 }
 
 /// What a response's body says of the page after it.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Next {
     /// Nothing: the paginator looks elsewhere.
     #[default]
@@ -57,6 +88,29 @@ pub enum Next {
     End,
     /// The page with this number follows.
     Number(u64),
+    /// The page that this token stands for follows.
+    Token(String),
+    /// The page at this address, absolute or relative, follows.
+    Url(String),
+    /// The list has so many rows on all its pages.
+    Total(u64),
+}
+
+impl Next {
+    /// The token of the next page; none, or an empty one, is the end.
+    pub fn token(token: Option<String>) -> Self {
+        token.filter(|t| !t.is_empty()).map_or(Self::End, Self::Token)
+    }
+
+    /// The address of the next page; none, or an empty one, is the end.
+    pub fn url(url: Option<String>) -> Self {
+        url.filter(|u| !u.is_empty()).map_or(Self::End, Self::Url)
+    }
+
+    /// The number of rows on all pages, if the service tells.
+    pub fn total(total: Option<u64>) -> Self {
+        total.map_or(Self::Unsaid, Self::Total)
+    }
 }
 
 /// The number of the next page, or the end.
@@ -73,6 +127,7 @@ pub struct Parsed {
     pub page: Page,
     /// What the body says of the page after it.
     pub next: Next,
+    rows: Option<u64>,
 }
 
 impl Parsed {
@@ -81,12 +136,39 @@ impl Parsed {
         self.next = next.into();
         self
     }
+
+    /// Says how many rows the service sent, where the page holds others.
+    pub fn rows(mut self, rows: u64) -> Self {
+        self.rows = Some(rows);
+        self
+    }
+
+    /// How many rows the service sent: what [`rows`](Self::rows) said, or those of the page.
+    ///
+    /// # Errors
+    /// [`ErrorKind::BadResponse`](lakeflow_core::ErrorKind::BadResponse) if the rows are no JSON.
+    pub fn row_count(&self) -> Result<u64> {
+        match self.rows {
+            Some(rows) => Ok(rows),
+            None => Ok(count(&self.page.upserts)? + count(&self.page.deletes)?),
+        }
+    }
 }
 
 impl From<Page> for Parsed {
     fn from(page: Page) -> Self {
-        Self { page, next: Next::Unsaid }
+        Self { page, next: Next::Unsaid, rows: None }
     }
+}
+
+fn count(records: &Records) -> Result<u64> {
+    let rows = match &records.rows {
+        Rows::None => 0,
+        Rows::Array(array) => envelope::count(array)?,
+        Rows::Each(rows) => rows.len(),
+    };
+
+    Ok(u64::try_from(rows).unwrap_or(u64::MAX))
 }
 
 /// The pages of a list: sends `first`, then what `paginator` finds, each when it is polled for.
@@ -100,7 +182,27 @@ pub fn pages(
     paginator: impl Paginator,
     parse: impl FnMut(&Response) -> Result<Parsed> + Send + 'static,
 ) -> PageStream {
-    let start = Some(Walk { client, request: first, paginator, parse });
+    pages_then(client, first, paginator, parse, |page| ready(Ok(page)))
+}
+
+/// As [`pages`], where each page goes through `then` before it is yielded: further requests may
+/// add to its rows, as [`details`](crate::details) does.
+///
+/// The paginator sees what `parse` made; `then` may change rows but not where the list goes on.
+pub fn pages_then<F>(
+    client: Client,
+    first: Request,
+    paginator: impl Paginator,
+    parse: impl FnMut(&Response) -> Result<Parsed> + Send + 'static,
+    then: impl FnMut(Page) -> F + Send + 'static,
+) -> PageStream
+where
+    F: Future<Output = Result<Page>> + Send + 'static,
+{
+    if let Err(error) = paginator.check(&first) {
+        return PageStream::error(error);
+    }
+    let start = Some(Walk { client, request: first, paginator, parse, then });
     PageStream::new(stream::try_unfold(start, |walk| async {
         match walk {
             Some(walk) => walk.step().await.map(Some),
@@ -109,17 +211,20 @@ pub fn pages(
     }))
 }
 
-struct Walk<P, F> {
+struct Walk<P, F, T> {
     client: Client,
     request: Request,
     paginator: P,
     parse: F,
+    then: T,
 }
 
-impl<P, F> Walk<P, F>
+impl<P, F, T, Fut> Walk<P, F, T>
 where
     P: Paginator,
     F: FnMut(&Response) -> Result<Parsed> + Send,
+    T: FnMut(Page) -> Fut + Send,
+    Fut: Future<Output = Result<Page>> + Send,
 {
     /// The next page, and the walk from there on if it goes on.
     async fn step(mut self) -> Result<(Page, Option<Self>)> {
@@ -127,24 +232,24 @@ where
         let sent = self
             .client
             .send_with(self.request.clone(), |response| Ok((parse(&response)?, response)));
-        let (Parsed { mut page, next }, response) = sent.await?;
+        let (found, response) = sent.await?;
+        let following = self
+            .paginator
+            .follow(&self.request, &response, &found)
+            .map_err(|e| response.about.finish(e))?;
+        let mut page = found.page;
         page.server_date = page.server_date.or(response.date);
-        let following = match next {
-            Next::End => None,
-            next => self
-                .paginator
-                .follow(&self.request, &response, &next)
-                .map_err(|e| response.about.finish(e))?,
-        };
         page.last |= following.is_none();
+        drop(response);
+        let page = (self.then)(page).await?;
         let walk = following.map(|request| Self { request, ..self });
 
         Ok((page, walk))
     }
 }
 
-/// The addresses a walk has come by.
-#[derive(Debug, Default)]
+/// The addresses or tokens a walk has come by.
+#[derive(Clone, Debug, Default)]
 struct Visited(HashSet<u64>);
 
 impl Visited {
@@ -164,4 +269,22 @@ impl Visited {
 
         Ok(())
     }
+}
+
+/// A token as errors show it.
+fn shown(token: &str, response: &Response) -> String {
+    const MOST_CHARS: usize = 80;
+    // Cut last: a part of a secret would not be found.
+    let token = response.about.redactor.scrub(token);
+    let mut short: String = token.chars().take(MOST_CHARS).collect();
+    if short.len() < token.len() {
+        short.push('…');
+    }
+
+    format!("token '{short}'")
+}
+
+/// The connector did not say what its paginator needs.
+fn unsaid() -> Error {
+    Error::internal("the connector says nothing of the next page")
 }

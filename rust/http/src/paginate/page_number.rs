@@ -1,12 +1,12 @@
 //! Pages have numbers.
 
-use super::{MAX_PAGES, Next, Paginator};
+use super::{MAX_PAGES, Next, Paginator, Parsed, unsaid};
 use crate::{Request, Response};
 use lakeflow_core::{Error, Result};
 
 /// Asks for pages by number, from 1 or what the first request says, as long as the body names a
 /// next one; numbers must grow.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct PageNumber {
     parameter: &'static str,
     pages: usize,
@@ -25,10 +25,12 @@ impl Paginator for PageNumber {
         &mut self,
         sent: &Request,
         _response: &Response,
-        next: &Next,
+        found: &Parsed,
     ) -> Result<Option<Request>> {
-        let Next::Number(next) = *next else {
-            return Err(Error::internal("the connector says nothing of the next page"));
+        let next = match found.next {
+            Next::End => return Ok(None),
+            Next::Number(next) => next,
+            _ => return Err(unsaid()),
         };
         let here: u64 = match sent.parameter(self.parameter) {
             None => 1,

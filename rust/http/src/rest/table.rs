@@ -3,7 +3,7 @@
 use super::order::By;
 use super::request::{Bound, Parameter, Spelling};
 use super::template::{self, fill};
-use crate::paginate::{LinkHeader, Next, Paginator, Parsed, pages};
+use crate::paginate::{LinkHeader, Next, OnePage, Paginator, Parsed, pages};
 use crate::{Client, Response, envelope};
 use lakeflow_core::{
     Error, FieldPath, Ingestion, Page, PageStream, Parents, Progress, ReadRequest, Records, Result,
@@ -403,7 +403,7 @@ impl Table {
 
     fn paginator(&self) -> Box<dyn Paginator> {
         match self.paging {
-            Paging::None => Box::new(NoMore),
+            Paging::None => Box::new(OnePage),
             Paging::Link => Box::new(LinkHeader::new()),
         }
     }
@@ -414,20 +414,6 @@ const DAY: Duration = Duration::from_secs(86_400);
 /// A path of columns written with dots.
 pub(super) fn field_path(path: &str) -> FieldPath {
     FieldPath::pointer(&format!("/{}", path.replace('.', "/")))
-}
-
-/// The only page.
-struct NoMore;
-
-impl Paginator for NoMore {
-    fn follow(
-        &mut self,
-        _sent: &crate::Request,
-        _response: &Response,
-        _next: &Next,
-    ) -> Result<Option<crate::Request>> {
-        Ok(None)
-    }
 }
 
 /// All tables of a connector.

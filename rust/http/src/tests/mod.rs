@@ -1,6 +1,8 @@
 //! The kit against a server that misbehaves on request.
 
+mod batches;
 mod faults;
+mod lists;
 mod paging;
 mod security;
 mod server;

@@ -13,7 +13,7 @@ fn shown(page: &Page) -> (String, bool) {
 }
 
 /// All pages, and the error that ended them.
-async fn drain(mut stream: PageStream) -> (Vec<(String, bool)>, Option<Error>) {
+pub(super) async fn drain(mut stream: PageStream) -> (Vec<(String, bool)>, Option<Error>) {
     let mut seen = Vec::new();
     loop {
         match stream.next().await {
@@ -27,7 +27,7 @@ async fn drain(mut stream: PageStream) -> (Vec<(String, bool)>, Option<Error>) {
     }
 }
 
-fn page(rows: &str, last: bool) -> (String, bool) {
+pub(super) fn page(rows: &str, last: bool) -> (String, bool) {
     (rows.to_owned(), last)
 }
 
