@@ -10,6 +10,7 @@
 #   LAKEFLOW_TESTING_JAR    the same with fail points and test sources, once bin/build --testing ran
 #   LAKEFLOW_SIMULATOR      the simulator's program, once bin/build ran
 #   LAKEFLOW_FIXTURES       folder of the npm package @octokit/fixtures
+#   LAKEFLOW_OPENAPI        GitHub's description of its API, of the npm package @octokit/openapi
 #   LAKEFLOW_VENV_4_1 ...   Python environment of each Spark version, by its first two numbers
 #   LAKEFLOW_DELTA_JARS     Delta for the main Spark version, separated by commas
 
@@ -34,6 +35,7 @@ export LAKEFLOW_JAR="$LAKEFLOW_ROOT/build/libs/lakeflow-connect-$LAKEFLOW_VERSIO
 export LAKEFLOW_TESTING_JAR="$LAKEFLOW_ROOT/build/testing/lakeflow-connect-$LAKEFLOW_VERSION-testing.jar"
 export LAKEFLOW_SIMULATOR="$CARGO_TARGET_DIR/release/lakeflow-simulator"
 export LAKEFLOW_FIXTURES="$LAKEFLOW_CACHE/octokit-fixtures-$OCTOKIT_FIXTURES"
+export LAKEFLOW_OPENAPI="$LAKEFLOW_CACHE/octokit-openapi-$OCTOKIT_OPENAPI/generated/api.github.com.json"
 
 # JDK 17: JAVA_HOME if it is one, else the first that Debian's packages or PATH hold.
 find_jdk() {
