@@ -1,5 +1,5 @@
 import pytest
-from demands import problems, names_in
+from demands import names_in, problems
 
 TESTS = {"one_result": {"rust/a.rs"}, "test_two": {"tests/b.py"}}
 
