@@ -7,7 +7,7 @@ const DEFAULT_CAP: &str = "10000";
 
 /// Options of the framework, the same for every source.
 pub static FRAMEWORK_OPTIONS: &[OptionSpec] = &[
-    OptionSpec::new("sourceName", OptionKind::Text, "Source to read, for example `github`."),
+    OptionSpec::new("sourceName", OptionKind::Text, "Source to read, by the name of its page."),
     OptionSpec::new("tableName", OptionKind::Text, "Table of the source."),
     OptionSpec::new(
         "isDeleteFlow",

@@ -1,7 +1,9 @@
 //! The client: one request with all that belongs to it.
 
-use crate::auth::Auth;
-use crate::guard::GuardedResolver;
+use crate::auth::{self, Auth};
+use crate::connect::proxy_secrets;
+use crate::limits::{Allowance, Budget, Headers, Learn, Limits};
+use crate::oauth::{Credential, OAuth, Token, Via};
 use crate::options::Policy;
 use crate::origin::Base;
 use crate::redact::Redactor;
@@ -15,9 +17,9 @@ use reqwest::header::{
     ACCEPT, ACCEPT_ENCODING, AUTHORIZATION, HeaderMap, HeaderName, HeaderValue, USER_AGENT,
 };
 use std::fmt;
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
-use tokio::time::{Instant, sleep, sleep_until, timeout};
+use tokio::time::{Instant, sleep, timeout};
 use url::Url;
 
 type Mapping = Box<dyn Fn(&ErrorReply<'_>) -> Verdict + Send + Sync>;
@@ -35,9 +37,11 @@ pub(crate) struct Inner {
     pub(crate) mapping: Mapping,
     headers: HeaderMap,
     /// Made at the first request: it reads certificates from disk.
-    http: OnceLock<reqwest::Client>,
-    /// No request is sent before, because the service asked one of them to wait.
-    not_before: Mutex<Option<Instant>>,
+    pub(crate) http: OnceLock<reqwest::Client>,
+    pub(crate) limits: Arc<Limits>,
+    pub(crate) learn: Option<Learn>,
+    /// Tokens that are renewed, and what they are asked for through.
+    tokens: Option<(Arc<Credential>, Via)>,
 }
 
 /// A request made ready to be sent, several times if need be.
@@ -60,29 +64,31 @@ impl Client {
     /// to another machine without `allowInsecureHttp`, or is a link-local or metadata address.
     pub fn builder(context: &Context, base_url: &str) -> Result<ClientBuilder> {
         let policy = Policy::of(&context.settings);
-        let mut headers = HeaderMap::new();
-        headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
-        headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("gzip"));
-        let agent = concat!("lakeflow-connect/", env!("CARGO_PKG_VERSION"));
-        headers.insert(USER_AGENT, HeaderValue::from_static(agent));
-
         Ok(ClientBuilder {
-            base: Base::parse(base_url, policy.allow_insecure_http)?,
+            base: Base::parse("option 'base_url'", base_url, policy.allow_insecure_http)?,
             policy,
             clock: context.clock.clone(),
             metrics: context.metrics.clone(),
             secrets: context.settings.secrets(),
             mapping: Box::new(|reply| Verdict::of_status(reply.status)),
-            headers: Ok(headers),
+            headers: Ok(default_headers()),
             auth: Auth::None,
+            budgets: Vec::new(),
+            at_once: None,
+            learn: None,
         })
+    }
+
+    pub(crate) fn clock(&self) -> &dyn Clock {
+        &*self.0.clock
     }
 
     /// Sends `request` and reads the whole answer, repeating it where that is safe and of use.
     ///
-    /// Layers, outermost first: cancelling (drop the future), total deadline, retry, deadline of
-    /// one attempt, credentials. Pauses that the service asks for hold back all clones and do not
-    /// count towards the total deadline.
+    /// Layers, outermost first: cancelling (drop the future), total deadline, retry, credentials,
+    /// rate limits, deadline of one attempt. What rate limits and pauses that the service asks for
+    /// take holds back all clients of the credential and does not count towards the total
+    /// deadline. A token that is rejected is renewed once.
     ///
     /// # Errors
     /// What the mapping of [`ClientBuilder::errors`] says of error responses;
@@ -106,15 +112,36 @@ impl Client {
         mut read: impl FnMut(Response) -> Result<T>,
     ) -> Result<T> {
         let inner = &*self.0;
-        let prepared = inner.prepare(request).map_err(|e| inner.redactor.error(e))?;
+        let mut prepared = inner.prepare(request).map_err(|e| inner.redactor.error(e))?;
         let mut deadline = Instant::now() + inner.policy.total_timeout;
         let mut retries = 0;
+        let mut renewed = false;
         loop {
-            deadline += inner.wait_for_turn().await;
-            let error = match inner.attempt_in_time(&prepared, deadline).await.and_then(&mut read) {
+            let start = Instant::now();
+            let token = inner.authorise(&mut prepared).await?;
+            let place = inner.limits.place().await?;
+            let waited = inner.limits.admit(prepared.url.path(), inner.policy.max_wait).await;
+            inner.throttled(waited.map_err(|e| prepared.about.finish(e))?);
+            deadline += start.elapsed();
+            let outcome = inner.attempt_in_time(&prepared, deadline).await;
+            drop(place);
+            let error = match outcome.and_then(&mut read) {
                 Ok(value) => return Ok(value),
                 Err(error) => prepared.about.finish(error),
             };
+            if let (ErrorKind::AuthFailed, Some((credential, via)), Some(token)) =
+                (error.kind(), &inner.tokens, &token)
+            {
+                if renewed {
+                    return Err(credential.still_rejected(error));
+                }
+                renewed = true;
+                let start = Instant::now();
+                let outcome = credential.renewed(via, Some(token.number)).await;
+                outcome.map_err(|e| prepared.about.finish(e))?;
+                deadline += start.elapsed();
+                continue;
+            }
             let pause = match inner.pause_after(&error, &prepared, retries, deadline) {
                 Ok(pause) => pause,
                 Err(class) => return Err(inner.give_up(error, class, retries)),
@@ -127,7 +154,7 @@ impl Client {
                 "a request failed and is repeated"
             );
             if pause.for_all {
-                inner.hold_back(pause.length);
+                inner.limits.hold_back(pause.length);
             } else {
                 sleep(pause.length).await;
                 if pause.asked {
@@ -242,60 +269,20 @@ impl Inner {
         pairs.fold(Error::new(error.kind(), message), |e, (key, value)| e.context(key, value))
     }
 
-    /// Holds back every request for `length`.
-    fn hold_back(&self, length: Duration) {
-        let until = Instant::now() + length;
-        let mut gate = self.not_before.lock().unwrap_or_else(PoisonError::into_inner);
-        *gate = Some(gate.map_or(until, |g| g.max(until)));
-    }
+    /// Puts a token that is good now into the request, if tokens are renewed.
+    async fn authorise(&self, prepared: &mut Prepared) -> Result<Option<Token>> {
+        let Some((credential, via)) = &self.tokens else { return Ok(None) };
+        let token = credential.token(via, &*self.clock).await;
+        let token = token.map_err(|e| prepared.about.finish(e))?;
+        self.redactor.learn(&token.secret);
+        let value = auth::value(&credential.oauth.header(&token.secret))?;
+        prepared.headers.insert(AUTHORIZATION, value);
 
-    /// Waits until the service lets requests through again; returns how long that took.
-    async fn wait_for_turn(&self) -> Duration {
-        let gate = *self.not_before.lock().unwrap_or_else(PoisonError::into_inner);
-        let start = Instant::now();
-        let Some(gate) = gate.filter(|g| *g > start) else { return Duration::ZERO };
-        sleep_until(gate).await;
-        let waited = start.elapsed();
-        self.throttled(waited);
-
-        waited
+        Ok(Some(token))
     }
 
     fn throttled(&self, waited: Duration) {
         self.metrics.throttled_ms(u64::try_from(waited.as_millis()).unwrap_or(u64::MAX));
-    }
-
-    /// The connection pool.
-    pub(crate) fn http(&self) -> Result<&reqwest::Client> {
-        if let Some(http) = self.http.get() {
-            return Ok(http);
-        }
-        // Fails only if the process has a provider already, which serves as well.
-        let _ = rustls::crypto::ring::default_provider().install_default();
-        let mut builder = reqwest::Client::builder()
-            .connect_timeout(self.policy.connect_timeout)
-            .redirect(reqwest::redirect::Policy::none())
-            .retry(reqwest::retry::never())
-            .referer(false)
-            .tcp_nodelay(true)
-            .min_tls_version(reqwest::tls::Version::TLS_1_2)
-            .dns_resolver(Arc::new(GuardedResolver {
-                loopback_only: !self.base.https && !self.policy.allow_insecure_http,
-            }));
-        if self.base.loopback {
-            // A proxy would take what is meant to stay on this machine.
-            builder = builder.no_proxy();
-        }
-        if !self.base.https {
-            // Spares reading the machine's certificates, and needs none to be installed.
-            builder = builder.tls_certs_only([]);
-        }
-        let http = builder.build().map_err(|e| {
-            Error::config("the HTTP client cannot be set up; are CA certificates installed?")
-                .source(self.redactor.cause(&e))
-        })?;
-
-        Ok(self.http.get_or_init(|| http))
     }
 }
 
@@ -315,12 +302,37 @@ pub struct ClientBuilder {
     mapping: Mapping,
     headers: Result<HeaderMap>,
     auth: Auth,
+    budgets: Vec<Budget>,
+    at_once: Option<usize>,
+    learn: Option<Learn>,
 }
 
 impl ClientBuilder {
     /// Credentials for every request.
-    pub fn auth(mut self, auth: Auth) -> Self {
-        self.auth = auth;
+    pub fn auth(mut self, auth: impl Into<Auth>) -> Self {
+        self.auth = auth.into();
+        self
+    }
+
+    /// A budget that requests must stay within, besides others; all clients of the credential in
+    /// this process share it.
+    pub fn budget(mut self, budget: Budget) -> Self {
+        self.budgets.push(budget);
+        self
+    }
+
+    /// Requests at once that the service allows for the credential, from 1.
+    pub fn at_once(mut self, requests: usize) -> Self {
+        self.at_once = Some(requests.max(1));
+        self
+    }
+
+    /// What the headers of answers say of further requests; `None` where they say nothing.
+    pub fn allowance(
+        mut self,
+        read: impl Fn(&Headers<'_>) -> Option<Allowance> + Send + Sync + 'static,
+    ) -> Self {
+        self.learn = Some(Box::new(read));
         self
     }
 
@@ -360,14 +372,21 @@ impl ClientBuilder {
     ///
     /// # Errors
     /// [`ErrorKind::ConfigInvalid`] if credentials or headers hold characters that cannot be sent.
-    pub fn build(self) -> Result<Client> {
-        let mut secrets = self.secrets;
-        secrets.extend(self.auth.secrets());
-        let redactor = Redactor::new(secrets);
-        let mut headers = self.headers.map_err(|e| redactor.error(e))?;
-        if let Some(value) = self.auth.header()? {
-            headers.insert(AUTHORIZATION, value);
+    pub fn build(mut self) -> Result<Client> {
+        self.secrets.extend(self.auth.secrets());
+        self.secrets.extend(self.policy.proxy.iter().flat_map(proxy_secrets));
+        let redactor = Redactor::new(std::mem::take(&mut self.secrets));
+        let mut headers = std::mem::replace(&mut self.headers, Ok(HeaderMap::new()))
+            .map_err(|e| redactor.error(e))?;
+        if let Some((name, value)) = self.auth.line()? {
+            headers.insert(name, value);
         }
+        let tokens = match &self.auth {
+            Auth::OAuth(oauth) => Some((Credential::shared(oauth), self.via(oauth, &redactor)?)),
+            _ => None,
+        };
+        let origin = self.base.origin.to_string();
+        let limits = Limits::shared(origin, &self.auth, self.budgets, self.at_once);
 
         Ok(Client(Arc::new(Inner {
             base: self.base,
@@ -378,8 +397,36 @@ impl ClientBuilder {
             mapping: self.mapping,
             headers,
             http: OnceLock::new(),
-            not_before: Mutex::new(None),
+            limits,
+            learn: self.learn,
+            tokens,
         })))
+    }
+
+    /// What tokens of `oauth` are asked for through: a client of the token service.
+    fn via(&self, oauth: &OAuth, redactor: &Redactor) -> Result<Via> {
+        let mut via = Via { client: None, redactor: redactor.clone() };
+        if let Some(url) = oauth.token_url() {
+            let insecure = self.policy.allow_insecure_http;
+            let base = Base::parse("the address of the token service", url, insecure)?;
+            let limits = Limits::shared(base.origin.to_string(), &Auth::None, Vec::new(), None);
+            let oauth = oauth.clone();
+            via.client = Some(Client(Arc::new(Inner {
+                base,
+                policy: self.policy.clone(),
+                clock: self.clock.clone(),
+                metrics: self.metrics.clone(),
+                redactor: redactor.clone(),
+                mapping: Box::new(move |reply| oauth.verdict(reply)),
+                headers: default_headers(),
+                http: OnceLock::new(),
+                limits,
+                learn: None,
+                tokens: None,
+            })));
+        }
+
+        Ok(via)
     }
 }
 
@@ -387,6 +434,16 @@ impl fmt::Debug for ClientBuilder {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "ClientBuilder({})", self.base.origin)
     }
+}
+
+fn default_headers() -> HeaderMap {
+    let mut headers = HeaderMap::new();
+    headers.insert(ACCEPT, HeaderValue::from_static("application/json"));
+    headers.insert(ACCEPT_ENCODING, HeaderValue::from_static("gzip"));
+    let agent = concat!("lakeflow-connect/", env!("CARGO_PKG_VERSION"));
+    headers.insert(USER_AGENT, HeaderValue::from_static(agent));
+
+    headers
 }
 
 fn header(name: &str, value: &str) -> Result<(HeaderName, HeaderValue)> {

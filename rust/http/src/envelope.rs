@@ -20,6 +20,9 @@ use serde_json::value::RawValue;
 use std::collections::HashMap;
 use std::fmt;
 
+/// Deepest nesting of arrays and objects in a response.
+pub const MAX_DEPTH: usize = 128;
+
 /// The fields of a JSON object, each a slice of the body it came in.
 #[derive(Clone)]
 pub struct Envelope(Vec<(String, Bytes)>);
@@ -118,6 +121,43 @@ fn no_array(error: serde_json::Error) -> Error {
     let retry = if error.is_data() { Retry::Never } else { Retry::Backoff };
 
     Error::bad_response("the rows are no JSON array").retry(retry)
+}
+
+/// Refuses JSON that is nested so deep that whoever reads it would run out of stack.
+///
+/// # Errors
+/// `BadResponse`, naming the limit.
+pub(crate) fn check_depth(body: &[u8]) -> Result<()> {
+    let mut depth = 0_usize;
+    let mut bytes = body.iter();
+    while let Some(byte) = bytes.next() {
+        match byte {
+            b'{' | b'[' => depth += 1,
+            b'}' | b']' => depth = depth.saturating_sub(1),
+            b'"' => skip_text(&mut bytes),
+            _ => {}
+        }
+        if depth > MAX_DEPTH {
+            return Err(Error::bad_response(format!(
+                "the response is nested deeper than {MAX_DEPTH} levels"
+            )));
+        }
+    }
+
+    Ok(())
+}
+
+/// Goes past the end of a JSON text.
+fn skip_text(bytes: &mut std::slice::Iter<'_, u8>) {
+    while let Some(byte) = bytes.next() {
+        match byte {
+            b'"' => return,
+            b'\\' => {
+                bytes.next();
+            }
+            _ => {}
+        }
+    }
 }
 
 impl Envelope {
@@ -311,6 +351,20 @@ mod tests {
             assert_eq!(merged(&objects).unwrap(), expected);
         }
         assert!(merged(&[Bytes::from("{}"), Bytes::from("[]")]).is_err());
+    }
+
+    #[test]
+    fn nesting_has_a_limit_and_brackets_in_texts_do_not_count() {
+        let nested = |levels: usize| format!("{}{}", "[".repeat(levels), "]".repeat(levels));
+        let text = format!(r#"{{"a": "\"{}\\"}}"#, "{".repeat(1000));
+        let wide = format!("[{}]", "[{}],".repeat(1000));
+        for shallow in [nested(MAX_DEPTH), text, wide] {
+            assert!(check_depth(shallow.as_bytes()).is_ok(), "{shallow}");
+        }
+        for deep in [nested(MAX_DEPTH + 1), "{\"a\":".repeat(100_000)] {
+            let message = check_depth(deep.as_bytes()).unwrap_err().to_string();
+            assert_eq!(message, "the response is nested deeper than 128 levels");
+        }
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Options that every source with an HTTP API takes.
 
-use lakeflow_core::{OptionKind, OptionSpec, Settings};
+use lakeflow_core::{OptionKind, OptionRole, OptionSpec, Secret, Settings};
 use std::time::Duration;
 
 const CONNECT: &str = "connectTimeoutSeconds";
@@ -9,8 +9,12 @@ const TOTAL: &str = "totalTimeoutSeconds";
 const RETRIES: &str = "maxRetries";
 const WAIT: &str = "maxWaitSeconds";
 const INSECURE: &str = "allowInsecureHttp";
+pub(crate) const PROXY: &str = "proxy";
+pub(crate) const CA: &str = "tlsCaBundle";
+pub(crate) const CERTIFICATE: &str = "tlsClientCertificate";
+pub(crate) const KEY: &str = "tlsClientKey";
 
-/// Options of the kit: timeouts, retries and whether plain `http` is allowed.
+/// Options of the kit: timeouts, retries, proxy, certificates, and whether plain `http` is allowed.
 pub static OPTIONS: &[OptionSpec] = &[
     OptionSpec::new(
         CONNECT,
@@ -48,10 +52,35 @@ pub static OPTIONS: &[OptionSpec] = &[
         "Whether credentials may go over plain http to hosts other than this machine.",
     )
     .default("false"),
+    hidden(
+        PROXY,
+        OptionKind::Url,
+        "Proxy that all requests go through, `http://user:password@host:port`; without it the variables `HTTPS_PROXY` and `NO_PROXY` count.",
+    ),
+    OptionSpec::new(
+        CA,
+        OptionKind::Text,
+        "Certificate authorities to trust besides those of the machine: PEM text, or the path of a file.",
+    ),
+    OptionSpec::new(
+        CERTIFICATE,
+        OptionKind::Text,
+        "Certificate that the client shows to the service: PEM text, or the path of a file.",
+    ),
+    hidden(
+        KEY,
+        OptionKind::Text,
+        "Key of `tlsClientCertificate`, unencrypted: PEM text, or the path of a file.",
+    ),
 ];
 
+/// An option whose value is not shown.
+const fn hidden(name: &'static str, kind: OptionKind, doc: &'static str) -> OptionSpec {
+    OptionSpec { role: OptionRole::Secret, ..OptionSpec::new(name, kind, doc) }
+}
+
 /// The values of [`OPTIONS`].
-#[derive(Clone, Copy, Debug, PartialEq)]
+#[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Policy {
     pub(crate) connect_timeout: Duration,
     pub(crate) request_timeout: Duration,
@@ -59,6 +88,10 @@ pub(crate) struct Policy {
     pub(crate) max_retries: u32,
     pub(crate) max_wait: Duration,
     pub(crate) allow_insecure_http: bool,
+    pub(crate) proxy: Option<Secret>,
+    pub(crate) ca_bundle: Option<String>,
+    pub(crate) client_certificate: Option<String>,
+    pub(crate) client_key: Option<Secret>,
 }
 
 impl Policy {
@@ -71,6 +104,10 @@ impl Policy {
             max_retries: value(settings, RETRIES).parse().unwrap_or_default(),
             max_wait: seconds(settings, WAIT),
             allow_insecure_http: value(settings, INSECURE) == "true",
+            proxy: settings.get(PROXY).map(Secret::new),
+            ca_bundle: settings.get(CA).map(str::to_owned),
+            client_certificate: settings.get(CERTIFICATE).map(str::to_owned),
+            client_key: settings.get(KEY).map(Secret::new),
         }
     }
 }
@@ -97,6 +134,10 @@ mod tests {
         max_retries: 5,
         max_wait: Duration::from_secs(900),
         allow_insecure_http: false,
+        proxy: None,
+        ca_bundle: None,
+        client_certificate: None,
+        client_key: None,
     };
 
     #[test]

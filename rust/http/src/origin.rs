@@ -65,12 +65,12 @@ pub(crate) struct Base {
 }
 
 impl Base {
-    /// Checks the address of an API root.
+    /// Checks the address of an API root; `name` says where it comes from.
     ///
     /// # Errors
     /// `ConfigInvalid`; the address itself is not shown, as it might hold a credential.
-    pub(crate) fn parse(text: &str, allow_insecure_http: bool) -> Result<Self> {
-        let fail = |why: String| Err(Error::config(format!("option 'base_url' {why}")));
+    pub(crate) fn parse(name: &str, text: &str, allow_insecure_http: bool) -> Result<Self> {
+        let fail = |why: String| Err(Error::config(format!("{name} {why}")));
         let Ok(url) = Url::parse(text.trim()) else {
             return fail("must be an absolute address, https://host/path".into());
         };
@@ -91,9 +91,9 @@ impl Base {
         if let Some(address) = address.filter(|a| is_blocked(*a)) {
             return fail(format!("must not be the link-local or metadata address {address}"));
         }
-        let name = origin.host.trim_end_matches('.');
+        let host = origin.host.trim_end_matches('.');
         let loopback =
-            address.map_or(name == "localhost" || name.ends_with(".localhost"), is_loopback);
+            address.map_or(host == "localhost" || host.ends_with(".localhost"), is_loopback);
         let https = origin.scheme == "https";
         if !https && !loopback && !allow_insecure_http {
             return fail(format!(
@@ -223,7 +223,7 @@ mod tests {
             ("h/api", false, "must be an absolute address, https://host/path"),
         ];
         for (text, allow, expected) in cases {
-            match Base::parse(text, allow) {
+            match Base::parse("option 'base_url'", text, allow) {
                 Ok(base) => assert_eq!(base.origin.to_string(), expected, "{text}"),
                 Err(e) => assert_eq!(e.to_string(), format!("option 'base_url' {expected}")),
             }
@@ -232,7 +232,7 @@ mod tests {
 
     #[test]
     fn only_the_same_origin_passes() {
-        let base = Base::parse("https://api.github.com/v3", false).unwrap();
+        let base = Base::parse("option 'base_url'", "https://api.github.com/v3", false).unwrap();
         let refused = |other: &str| {
             format!(
                 "refused a request to another origin: {other}, the configured one is \
@@ -269,7 +269,7 @@ mod tests {
     proptest! {
         #[test]
         fn no_target_leads_elsewhere(target in "(https?:)?[/\\\\@:.a-z%?#\\[\\]]{0,30}|.*") {
-            let base = Base::parse("https://h/api", false).unwrap();
+            let base = Base::parse("option 'base_url'", "https://h/api", false).unwrap();
             if let Ok(url) = base.resolve(&target) {
                 prop_assert_eq!(Origin::of(&url), Some(base.origin));
             }
@@ -278,7 +278,7 @@ mod tests {
 
     #[test]
     fn dot_segments_are_refused() {
-        let base = Base::parse("https://h/api/v3", false).unwrap();
+        let base = Base::parse("option 'base_url'", "https://h/api/v3", false).unwrap();
         for target in ["../x", "repos/../../x", "repos/%2e%2E/x", "a\\..\\b", "./x"] {
             let error = base.resolve(target).unwrap_err().to_string();
             assert!(error.ends_with("cannot be a part of an address"), "{target}: {error}");

@@ -4,6 +4,7 @@ use crate::origin::percent_encode;
 use lakeflow_core::{Error, Secret};
 use std::fmt;
 use std::ops::Range;
+use std::sync::{Arc, PoisonError, RwLock, RwLockReadGuard};
 use url::Url;
 use url::form_urlencoded::byte_serialize;
 
@@ -22,34 +23,48 @@ const LOOK_BYTES: usize = 16 * 1024;
 /// Longest description of a request, in bytes.
 const REQUEST_BYTES: usize = 500;
 
-/// Knows the secrets of one client.
+/// Secrets that are learned beyond this push out the oldest learned ones.
+const MOST_LEARNED: usize = 400;
+
+/// Knows the secrets of one client; clones share what it learns.
 #[derive(Clone, Default)]
-pub(crate) struct Redactor {
-    /// Each secret in every spelling in which it may come back.
-    needles: Vec<Secret>,
+pub(crate) struct Redactor(Arc<RwLock<Needles>>);
+
+#[derive(Default)]
+struct Needles {
+    /// Each secret in every spelling in which it may come back; given ones, then learned ones.
+    texts: Vec<Secret>,
+    given: usize,
     longest: usize,
 }
 
 impl Redactor {
     pub(crate) fn new(secrets: impl IntoIterator<Item = Secret>) -> Self {
-        let mut needles: Vec<Secret> = Vec::new();
+        let mut needles = Needles::default();
         for secret in secrets {
-            for spelling in spellings(secret.expose()) {
-                let long = spelling.expose().chars().count() >= MIN_SECRET_CHARS;
-                if long && !needles.contains(&spelling) {
-                    needles.push(spelling);
-                }
-            }
+            needles.add(&secret);
         }
-        let longest = needles.iter().map(|n| n.expose().len()).max().unwrap_or_default();
+        needles.given = needles.texts.len();
 
-        Self { needles, longest }
+        Self(Arc::new(RwLock::new(needles)))
+    }
+
+    /// Removes `secret` too from now on.
+    pub(crate) fn learn(&self, secret: &Secret) {
+        if !self.needles().texts.contains(secret) {
+            self.0.write().unwrap_or_else(PoisonError::into_inner).learn(secret);
+        }
+    }
+
+    fn needles(&self) -> RwLockReadGuard<'_, Needles> {
+        self.0.read().unwrap_or_else(PoisonError::into_inner)
     }
 
     /// `text` with every secret replaced; overlapping ones go as a whole.
     pub(crate) fn scrub(&self, text: &str) -> String {
+        let needles = self.needles();
         let mut found: Vec<Range<usize>> =
-            self.needles.iter().flat_map(|n| occurrences(text, n.expose())).collect();
+            needles.texts.iter().flat_map(|n| occurrences(text, n.expose())).collect();
         found.sort_unstable_by_key(|r| r.start);
         let mut out = String::with_capacity(text.len());
         let mut done = 0;
@@ -70,7 +85,7 @@ impl Redactor {
         let look = body.get(..LOOK_BYTES).unwrap_or(body);
         let mut text = self.scrub(&String::from_utf8_lossy(look));
         if look.len() < body.len() {
-            let whole = text.len().saturating_sub(self.longest);
+            let whole = text.len().saturating_sub(self.needles().longest);
             cut(&mut text, whole);
         }
         let line = text.split(|c: char| c.is_whitespace() || c.is_control());
@@ -121,6 +136,24 @@ impl Redactor {
         }
 
         Cause(texts.join(": "))
+    }
+}
+
+impl Needles {
+    fn add(&mut self, secret: &Secret) {
+        for spelling in spellings(secret.expose()) {
+            let long = spelling.expose().chars().count() >= MIN_SECRET_CHARS;
+            if long && !self.texts.contains(&spelling) {
+                self.longest = self.longest.max(spelling.expose().len());
+                self.texts.push(spelling);
+            }
+        }
+    }
+
+    fn learn(&mut self, secret: &Secret) {
+        self.add(secret);
+        let too_many = self.texts.len().saturating_sub(self.given + MOST_LEARNED);
+        self.texts.drain(self.given..self.given + too_many);
     }
 }
 
@@ -201,6 +234,17 @@ mod tests {
         for (secrets, text, expected) in cases {
             assert_eq!(redactor(&secrets).scrub(text), expected, "{secrets:?}");
         }
+    }
+
+    #[test]
+    fn learned_secrets_vanish_from_clones_too_and_the_oldest_give_way() {
+        let redactor = redactor(&["given"]);
+        let clone = redactor.clone();
+        for i in 0..=MOST_LEARNED {
+            redactor.learn(&Secret::new(format!("token{i:04}")));
+            redactor.learn(&Secret::new(format!("token{i:04}")));
+        }
+        assert_eq!(clone.scrub("given token0000 token0001 token0400"), "*** token0000 *** ***");
     }
 
     #[test]

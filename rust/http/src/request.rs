@@ -16,6 +16,8 @@ pub struct Request {
     pub(crate) body: Option<Bytes>,
     pub(crate) idempotent: bool,
     pub(crate) expects_json: bool,
+    /// Nothing of the answer may be shown.
+    pub(crate) confidential: bool,
     pub(crate) accepted: Vec<u16>,
 }
 
@@ -41,6 +43,7 @@ impl Request {
             body: None,
             idempotent,
             expects_json: true,
+            confidential: false,
             accepted: Vec::new(),
         }
     }
@@ -77,6 +80,12 @@ impl Request {
     /// The answer need not be JSON; without this an HTML page in its place is an error.
     pub fn any_format(mut self) -> Self {
         self.expects_json = false;
+        self
+    }
+
+    /// The answer holds secrets: errors show nothing of it.
+    pub fn confidential(mut self) -> Self {
+        self.confidential = true;
         self
     }
 

@@ -2,7 +2,10 @@
 
 use crate::body::{self, BodyError, MAX_BODY_BYTES};
 use crate::client::{Inner, Prepared};
+use crate::envelope;
 use crate::guard::RefusedAddress;
+use crate::limits::Headers;
+use crate::options::{CA, CERTIFICATE, PROXY};
 use crate::reply::{ErrorReply, Verdict, Wait};
 use crate::response::Response;
 use crate::retry;
@@ -35,6 +38,7 @@ impl Inner {
             }
             self.metrics.requests(1);
             let reply = builder.send().await.map_err(|e| self.transport_error(e))?;
+            self.learn(reply.headers());
             let Some(next) = self.redirect(&reply, &url)? else {
                 return self.read(prepared, reply, url).await;
             };
@@ -84,12 +88,13 @@ impl Inner {
         if !status.is_success() && !accepted {
             // The status says enough: a broken or long body does not change it.
             let body = body::start(&mut reply, MAX_ERROR_BODY, received).await;
-            return Err(self.refusal(status, reply.headers(), &body, &url));
+            return Err(self.refusal(prepared, status, reply.headers(), &body, &url));
         }
         let body = body::collect(&mut reply, MAX_BODY_BYTES, received).await;
         let body = body.map_err(|e| self.body_error(e))?;
         if status.is_success() && prepared.request.expects_json {
-            self.check_json(reply.headers(), &body)?;
+            self.check_json(prepared, reply.headers(), &body)?;
+            envelope::check_depth(&body)?;
         }
         let date = date_of(reply.headers());
         let headers = std::mem::take(reply.headers_mut());
@@ -99,20 +104,46 @@ impl Inner {
     }
 
     /// The error that an error response stands for.
-    fn refusal(&self, status: StatusCode, headers: &HeaderMap, body: &[u8], url: &Url) -> Error {
+    fn refusal(
+        &self,
+        prepared: &Prepared,
+        status: StatusCode,
+        headers: &HeaderMap,
+        body: &[u8],
+        url: &Url,
+    ) -> Error {
         let reply = ErrorReply { status: status.as_u16(), path: url.path(), body, headers };
         let verdict = (self.mapping)(&reply);
         let retry = verdict.class(reply.status, self.asked_pause(&reply, &verdict));
         let message = verdict.message.unwrap_or_else(|| format!("the service answered {status}"));
-        let mut error = Error::new(verdict.kind, message)
+        let error = Error::new(verdict.kind, message)
             .retry(retry)
             .context("status", status.as_str().to_owned());
-        let excerpt = self.redactor.excerpt(body);
-        if !excerpt.is_empty() {
-            error = error.context("response", excerpt);
-        }
 
-        error
+        self.quote(prepared, error, body)
+    }
+
+    /// `error` with the start of the body, if that may be shown.
+    fn quote(&self, prepared: &Prepared, error: Error, body: &[u8]) -> Error {
+        if prepared.request.confidential {
+            return error;
+        }
+        let excerpt = self.redactor.excerpt(body);
+
+        if excerpt.is_empty() { error } else { error.context("response", excerpt) }
+    }
+
+    /// Notes what the headers say of further requests.
+    fn learn(&self, headers: &HeaderMap) {
+        let Some(allowance) = self.learn.as_ref().and_then(|learn| learn(&Headers(headers))) else {
+            return;
+        };
+        self.limits.learn(allowance, |reset| match reset {
+            Wait::For(pause) => pause,
+            Wait::Until(then) => {
+                retry::until(then, date_of(headers).unwrap_or_else(|| self.clock.now()))
+            }
+        });
     }
 
     /// The pause that the service asks for, by its own clock where it shows that.
@@ -126,7 +157,7 @@ impl Inner {
     }
 
     /// Fails if a body that should be JSON is a web page, or was cut off.
-    fn check_json(&self, headers: &HeaderMap, body: &Bytes) -> Result<()> {
+    fn check_json(&self, prepared: &Prepared, headers: &HeaderMap, body: &Bytes) -> Result<()> {
         let text = body.strip_prefix(b"\xef\xbb\xbf").unwrap_or(body).trim_ascii();
         let message = match (text.first(), text.last()) {
             (Some(b'<'), _) => {
@@ -139,9 +170,7 @@ impl Inner {
             _ => return Ok(()),
         };
 
-        Err(Error::bad_response(message)
-            .retry(Retry::Backoff)
-            .context("response", self.redactor.excerpt(body)))
+        Err(self.quote(prepared, Error::bad_response(message).retry(Retry::Backoff), body))
     }
 
     fn body_error(&self, error: BodyError) -> Error {
@@ -163,7 +192,8 @@ impl Inner {
             return Error::config(refused.to_string());
         }
         let (message, retry) = if let Some(tls) = find::<rustls::Error>(&error) {
-            (format!("no secure connection to {}: {tls}", self.base.origin), Retry::Never)
+            let hint = tls_hint(tls);
+            (format!("no secure connection to {}: {tls}{hint}", self.base.origin), Retry::Never)
         } else if error.is_builder() {
             return Error::internal("a request cannot be built")
                 .source(self.redactor.cause(&error));
@@ -173,6 +203,15 @@ impl Inner {
             (format!("no connection to {} {limit}", self.base.origin), Retry::Backoff)
         } else if error.is_dns() {
             (format!("the host of {} is not known", self.base.origin), Retry::Backoff)
+        } else if error.is_connect() && self.policy.proxy.is_some() {
+            let cause = self.redactor.cause(&error).to_string();
+            if cause.contains("proxy authorization required") {
+                return Error::config(format!(
+                    "the proxy wants other credentials: check option '{PROXY}'"
+                ));
+            }
+            let through = format!("through the proxy of option '{PROXY}'");
+            (format!("no connection to {} {through}", self.base.origin), Retry::Backoff)
         } else if error.is_connect() {
             (format!("no connection to {}", self.base.origin), Retry::Backoff)
         } else {
@@ -182,6 +221,20 @@ impl Inner {
         Error::new(ErrorKind::SourceUnavailable, message)
             .retry(retry)
             .source(self.redactor.cause(&error))
+    }
+}
+
+/// Which option may help.
+fn tls_hint(error: &rustls::Error) -> String {
+    use rustls::{AlertDescription, CertificateError, Error};
+    match error {
+        Error::InvalidCertificate(CertificateError::UnknownIssuer) => {
+            format!("; option '{CA}' adds certificate authorities")
+        }
+        Error::AlertReceived(
+            AlertDescription::CertificateRequired | AlertDescription::HandshakeFailure,
+        ) => format!("; option '{CERTIFICATE}' shows a certificate to the service"),
+        _ => String::new(),
     }
 }
 

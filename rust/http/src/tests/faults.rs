@@ -395,9 +395,11 @@ async fn gzip_is_decoded_and_counted_as_received() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn unknown_encodings_and_huge_bodies_are_refused_at_once() {
+async fn unknown_encodings_and_huge_or_deep_bodies_are_refused_at_once() {
     let huge = bytes(200, &[], b"", crate::MAX_BODY_BYTES + 1);
+    let deep = format!("{}{}", "[".repeat(1000), "]".repeat(1000));
     let cases = [
+        (json(&deep), "the response is nested deeper than 128 levels"),
         (reply(200, &["Content-Encoding: br"], "x"), "unexpected content encoding 'br'"),
         (vec![Step::Send(huge), Step::Hang], "the response is larger than 268435456 bytes"),
     ];

@@ -2,10 +2,14 @@
 
 mod batches;
 mod faults;
+mod limits;
+mod lint;
 mod lists;
+mod oauth;
 mod paging;
 mod security;
 mod server;
+mod tls;
 
 use crate::{Auth, Client, ClientBuilder, OPTIONS};
 use lakeflow_core::{

@@ -33,7 +33,7 @@ pub(super) struct Server {
 }
 
 impl Server {
-    /// Answers request number `n` (from 0) with `script(n, head)`.
+    /// Answers request number `n` (from 0), head and body, with `script(n, request)`.
     pub(super) async fn start(
         script: impl Fn(usize, &str) -> Script + Send + Sync + 'static,
     ) -> Self {
@@ -90,12 +90,13 @@ where
         let length = head.lines().find_map(|l| l.strip_prefix("content-length: "));
         let mut body = vec![0; length.map_or(0, |l| l.parse().unwrap())];
         stream.read_exact(&mut body).await.unwrap();
+        let request = head + &String::from_utf8(body).unwrap();
         let n = {
             let mut seen = seen.lock().unwrap();
-            seen.push(head.clone() + &String::from_utf8(body).unwrap());
+            seen.push(request.clone());
             seen.len() - 1
         };
-        for step in script(n, &head) {
+        for step in script(n, &request) {
             match step {
                 Step::Send(bytes) => {
                     if stream.write_all(&bytes).await.is_err() {
