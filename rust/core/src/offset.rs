@@ -141,12 +141,22 @@ impl Offset {
 
     /// Reads the canonical text, or any JSON of the same content.
     ///
-    /// `{}` gives `None`. An object without `v` that has nothing but `cursor` is the form of the
-    /// Python connectors (version 0): it is returned with empty `source` and `table`.
+    /// `{}` gives `None`. The most common form of the Python connectors, `{"cursor": "…"}`, is read
+    /// too, as [`from_text_or_legacy`](Self::from_text_or_legacy) does.
     ///
     /// # Errors
     /// [`ErrorKind::OffsetInvalid`](crate::ErrorKind::OffsetInvalid) for anything else.
     pub fn from_text(text: &str) -> Result<Option<Self>> {
+        Self::from_text_or_legacy(text, &["cursor"])
+    }
+
+    /// As [`from_text`](Self::from_text), or the form of the Python connectors (version 0): an
+    /// object without `v` whose members are all among `members`. Its cursor is the first of
+    /// `members` that it has, a text or a whole number; `source` and `table` are empty.
+    ///
+    /// # Errors
+    /// As [`from_text`](Self::from_text).
+    pub fn from_text_or_legacy(text: &str, members: &[&str]) -> Result<Option<Self>> {
         let invalid = |what: &str| {
             Error::offset_invalid(format!(
                 "{what}: '{}'; use a new checkpoint",
@@ -167,11 +177,14 @@ impl Offset {
             Some(_) => Err(invalid("the offset has a field of the wrong type")),
         };
         if !map.contains_key("v") {
-            if map.len() > 1 || !matches!(map.get("cursor"), Some(Value::String(_))) {
-                return Err(invalid("the offset is of an unknown form"));
-            }
+            let known = map.keys().all(|key| members.contains(&key.as_str()));
+            let cursor = members.iter().find_map(|member| map.get(*member));
             let mut offset = Self::beginning("", "", Feed::Rows);
-            offset.cursor = string(map.remove("cursor"))?;
+            offset.cursor = match cursor.filter(|_| known) {
+                Some(Value::String(text)) => Some(text.clone()),
+                Some(Value::Number(number)) if !number.is_f64() => Some(number.to_string()),
+                _ => return Err(invalid("the offset is of an unknown form")),
+            };
             return Ok(Some(offset));
         }
         let version = map.remove("v").and_then(|v| v.as_u64());
@@ -317,17 +330,29 @@ mod tests {
     #[test]
     fn beginning_and_the_python_form_are_read() {
         assert_eq!(Offset::from_text("{}").unwrap(), None);
-        let old = Offset::from_text(r#"{"cursor":"2031-03-01T10:00:00Z"}"#).unwrap().unwrap();
-        assert_eq!(
-            (old.source.as_str(), old.cursor.as_deref()),
-            ("", Some("2031-03-01T10:00:00Z"))
-        );
+        let members = &["resume_after", "start_time"];
+        let cases = [
+            (r#"{"start_time": "2031-03-01T10:00:00Z"}"#, Some("2031-03-01T10:00:00Z")),
+            (r#"{"start_time": 5}"#, Some("5")),
+            (r#"{"start_time": 5, "resume_after": 7}"#, Some("7")),
+            (r#"{"start_time": 5.5}"#, None),
+            (r#"{"start_time": 5, "done": true}"#, None),
+            (r#"{"cursor": "x"}"#, None),
+        ];
+        for (text, cursor) in cases {
+            let old = Offset::from_text_or_legacy(text, members).ok().flatten();
+            let expected = cursor.map(|cursor| Offset {
+                cursor: Some(cursor.to_owned()),
+                ..Offset::beginning("", "", Feed::Rows)
+            });
+            assert_eq!(old, expected, "{text}");
+        }
     }
 
     #[test]
     fn foreign_forms_are_refused() {
         for text in
-            ["", "[]", "null", r#"{"c": 1}"#, r#"{"cursor": 5}"#, r#"{"v": 2}"#, r#"{"v": 1}"#]
+            ["", "[]", "null", r#"{"c": 1}"#, r#"{"cursor": 5.5}"#, r#"{"v": 2}"#, r#"{"v": 1}"#]
         {
             let error = Offset::from_text(text).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::OffsetInvalid, "{text}");

@@ -193,6 +193,8 @@ pub struct TableSpec {
     pub volatile: bool,
     /// Version of the connector's [`Position`](crate::Position)s.
     pub position_version: u32,
+    /// Members that the Python connector's offsets may have; the first one there is the cursor.
+    pub legacy_cursor: &'static [&'static str],
 }
 
 impl TableSpec {
@@ -209,6 +211,7 @@ impl TableSpec {
             first_by_place: false,
             volatile: false,
             position_version: 1,
+            legacy_cursor: &["cursor"],
         }
     }
 }

@@ -2,8 +2,8 @@
 
 use lakeflow_arrow::{CoercionOptions, Decoder, OnError, Zone, hash_bytes};
 use lakeflow_core::{
-    Clock, Connector, Cursor, Error, Feed, FieldPath, Ingestion, Instant, Metrics, Offset, Order,
-    PageStream, Progress, Pushdown, ReadRequest, Result, Settings, TableSpec,
+    Clock, Connector, Cursor, CursorKind, Error, Feed, FieldPath, Ingestion, Instant, Metrics,
+    Offset, Order, PageStream, Progress, Pushdown, ReadRequest, Result, Settings, TableSpec,
 };
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -180,7 +180,8 @@ impl Table {
     /// # Errors
     /// [`ErrorKind::OffsetInvalid`](lakeflow_core::ErrorKind::OffsetInvalid), naming what differs.
     pub(crate) fn accept(&self, text: &str, warnings: &mut Vec<String>) -> Result<Option<Offset>> {
-        let Some(mut offset) = Offset::from_text(text)? else { return Ok(None) };
+        let members = self.spec.legacy_cursor;
+        let Some(mut offset) = Offset::from_text_or_legacy(text, members)? else { return Ok(None) };
         let differs = |what: &str, stored: &str, now: &str| {
             Error::offset_invalid(format!(
                 "the checkpoint was written for {what} '{stored}', this read has '{now}'; use a new \
@@ -197,6 +198,9 @@ impl Table {
             offset.table.clone_from(&self.name);
             offset.feed = self.feed;
             offset.scope.clone_from(&self.scope);
+            if self.order().is_some_and(|order| order.kind == CursorKind::Instant) {
+                offset.cursor = offset.cursor.map(legacy_instant);
+            }
             return Ok(Some(offset));
         }
         if offset.source != self.source {
@@ -243,6 +247,14 @@ impl Table {
             )
             .table(self.name.as_str())
         })
+    }
+}
+
+/// A whole number where instants are expected is a number of seconds since 1970.
+fn legacy_instant(cursor: String) -> String {
+    match cursor.parse() {
+        Ok(seconds) => Instant::from_parts(seconds, 0).to_rfc3339(0),
+        Err(_) => cursor,
     }
 }
 
