@@ -2,7 +2,7 @@
 
 use crate::{Cursor, Error, Feed, Instant, PartKey, Position, Result, Settings};
 use bytes::Bytes;
-use futures::stream::{self, BoxStream, Stream, StreamExt};
+use futures::stream::{self, BoxStream, Stream, StreamExt, TryStreamExt};
 use std::sync::Arc;
 
 /// One JSON value as text.
@@ -151,6 +151,12 @@ impl PageStream {
         Self::error(
             Error::unsupported(format!("the table has no {what}")).table(read.table.as_str()),
         )
+    }
+
+    /// Pages that are known only after something else was asked for; that happens when the first
+    /// page is.
+    pub fn later(pages: impl Future<Output = Result<Self>> + Send + 'static) -> Self {
+        Self(stream::once(pages).map_ok(|Self(pages)| pages).try_flatten().boxed())
     }
 
     /// The same pages, each changed by `change`.

@@ -29,13 +29,17 @@
 
 mod check;
 mod order;
+mod paging;
+mod permitted;
 mod request;
 mod table;
 mod template;
 
 pub use order::By;
+pub use paging::Paging;
+pub use permitted::if_permitted;
 pub use request::{Bound, Spelling};
-pub use table::{Paging, Table, Tables};
+pub use table::{Table, Tables};
 pub use template::fill;
 
 #[cfg(test)]

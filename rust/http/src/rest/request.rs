@@ -102,6 +102,9 @@ impl Table {
                 request = request.query(name, value);
             }
         }
+        if let Some(placed) = self.at_place(&request, read) {
+            return Ok(self.finished(placed, read));
+        }
         let step = self.by.map(|by| by.order(&read.options).step).unwrap_or(Step::One);
         match (&self.since, &read.after) {
             (Some(since), Some(after)) => {
@@ -117,14 +120,19 @@ impl Table {
         if let (Some(until), Some(upto)) = (&self.until, &read.upto) {
             request = request.query(until.name, until.upper(upto, step)?);
         }
+
+        Ok(self.finished(request, read))
+    }
+
+    /// `request` with what every request of the table has.
+    fn finished(&self, mut request: Request, read: &ReadRequest) -> Request {
         if let Some((name, max)) = self.page_size {
             request = request.query(name, page_size(name, max, read));
         }
-
-        Ok(match self.empty_on {
+        match self.empty_on {
             Some(status) => request.accept(status),
             None => request,
-        })
+        }
     }
 
     /// The error where `option`, which the path needs, is not set.

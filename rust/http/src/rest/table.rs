@@ -1,9 +1,10 @@
 //! One table of a connector, as data.
 
 use super::order::By;
+use super::paging::{More, Paging, Stated};
 use super::request::{Bound, Parameter, Spelling};
 use super::template::{self, fill};
-use crate::paginate::{LinkHeader, Next, OnePage, Paginator, Parsed, pages};
+use crate::paginate::{Next, Parsed, pages};
 use crate::{Client, Response, envelope};
 use lakeflow_core::{
     Error, FieldPath, Ingestion, Page, PageStream, Parents, Progress, ReadRequest, Records, Result,
@@ -14,16 +15,6 @@ use std::time::Duration;
 
 /// What a response holds: rows, what the body says of the next page, and whether a read may stop.
 pub(super) type Shape = fn(&Response, &ReadRequest) -> Result<Parsed>;
-
-/// How a service names the page after this one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[non_exhaustive]
-pub enum Paging {
-    /// There is one page only.
-    None,
-    /// In the `Link` header, `rel="next"`.
-    Link,
-}
 
 /// Where in a response the rows are.
 #[derive(Clone, Copy, Debug)]
@@ -71,6 +62,7 @@ pub struct Table {
     pub(super) parents: Option<Parents>,
     pub(super) first_by_place: bool,
     pub(super) volatile: bool,
+    pub(super) legacy_cursor: &'static [&'static str],
     pub(super) deletes: Option<&'static Table>,
     pub(super) query: &'static [(&'static str, &'static str)],
     pub(super) since: Option<Parameter>,
@@ -81,6 +73,8 @@ pub struct Table {
     pub(super) columns: &'static [(&'static str, &'static str)],
     pub(super) paging: Paging,
     pub(super) empty_on: Option<u16>,
+    pub(super) more: Option<More>,
+    pub(super) stated: Stated,
     pub(super) shape: Option<Shape>,
 }
 
@@ -103,6 +97,7 @@ impl Table {
             parents: None,
             first_by_place: false,
             volatile: false,
+            legacy_cursor: &["cursor"],
             deletes: None,
             query: &[],
             since: None,
@@ -113,6 +108,8 @@ impl Table {
             columns: &[],
             paging: Paging::None,
             empty_on: None,
+            more: None,
+            stated: Stated::Nothing,
             shape: None,
         }
     }
@@ -234,6 +231,12 @@ impl Table {
         self
     }
 
+    /// The members of the Python connector's offsets; the first one there is the cursor.
+    pub const fn legacy_cursor(mut self, members: &'static [&'static str]) -> Self {
+        self.legacy_cursor = members;
+        self
+    }
+
     /// Query parameters; one whose value is a lone option that is not set is left out.
     pub const fn query(mut self, query: &'static [(&'static str, &'static str)]) -> Self {
         self.query = query;
@@ -295,6 +298,31 @@ impl Table {
         self
     }
 
+    /// A page follows only where the flag at this place in the body is true.
+    pub const fn more_if(mut self, at: &'static str) -> Self {
+        self.more = Some(More { at, follows: true });
+        self
+    }
+
+    /// A page follows unless the flag at this place in the body is true.
+    pub const fn more_unless(mut self, at: &'static str) -> Self {
+        self.more = Some(More { at, follows: false });
+        self
+    }
+
+    /// Pages state at this place in the body the order value up to which they reach.
+    pub const fn resume_from(mut self, at: &'static str) -> Self {
+        self.stated = Stated::From(at);
+        self
+    }
+
+    /// Pages state at this place in the body a place of the service's own, from which a read may
+    /// go on: it goes into query `parameter`, without bounds.
+    pub const fn resume_at(mut self, at: &'static str, parameter: &'static str) -> Self {
+        self.stated = Stated::At { at, parameter };
+        self
+    }
+
     /// Makes rows of a response in the place of [`rows`](Self::rows).
     pub const fn shape(mut self, shape: fn(&Response, &ReadRequest) -> Result<Parsed>) -> Self {
         self.shape = Some(shape);
@@ -316,6 +344,7 @@ impl Table {
         spec.parents = self.parents;
         spec.first_by_place = self.first_by_place;
         spec.volatile = self.volatile;
+        spec.legacy_cursor = self.legacy_cursor;
 
         spec
     }
@@ -374,10 +403,11 @@ impl Table {
         if self.empty_on == Some(response.status) {
             return Ok(Parsed::from(Page::of(Records::default())).next(Next::End));
         }
-        let mut parsed = match self.shape {
+        let parsed = match self.shape {
             Some(shape) => shape(response, read)?,
             None => self.rows_of(response)?,
         };
+        let mut parsed = self.read_on(response, read, parsed)?;
         for (name, template) in self.columns {
             let value = fill(template, read)?.map_or(Value::Null, Value::from);
             let upserts = std::mem::take(&mut parsed.page.upserts);
@@ -399,13 +429,6 @@ impl Table {
         };
 
         Ok(Parsed::from(Page::of(records)))
-    }
-
-    fn paginator(&self) -> Box<dyn Paginator> {
-        match self.paging {
-            Paging::None => Box::new(OnePage),
-            Paging::Link => Box::new(LinkHeader::new()),
-        }
     }
 }
 

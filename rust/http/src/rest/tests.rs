@@ -1,8 +1,10 @@
 use super::{Bound, By, Paging, Spelling, Table, Tables};
+use crate::paginate::Next;
+use bytes::Bytes;
 use lakeflow_core::{
-    Column, Cursor, CursorKind, DataType, ErrorKind, Feed, FieldPath, Ingestion, OptionKind,
-    OptionSpec, Options, Order, Part, PartKey, Progress, Pushdown, ReadRequest, Settings, Source,
-    Step, TableSchema, Until,
+    Column, Cursor, CursorKind, DataType, ErrorKind, Feed, FieldPath, Ingestion, JsonScalar,
+    OptionKind, OptionSpec, Options, Order, Part, PartKey, Position, Progress, Pushdown,
+    ReadRequest, Settings, Source, Step, TableSchema, Until,
 };
 use std::sync::Arc;
 use std::time::Duration;
@@ -220,4 +222,56 @@ fn mistakes_in_rows_are_found() {
         Tables(SOME).get("x").unwrap_err().to_string(),
         "unknown table 'x'; the source has: tickets"
     );
+}
+
+#[test]
+fn a_read_goes_on_from_the_place_that_a_page_stated_without_bounds() {
+    let table = TICKETS.resume_at("meta.after_cursor", "cursor");
+    let range = (Some("2031-03-01T09:00:00Z"), Some("2031-03-01T10:00:00Z"));
+    let mut read = read(&[("project", "x")], range);
+    let place = |name: &str| Position::default().with(name, JsonScalar::Text("t/1".to_owned()));
+    let fixed = "p/x/tickets.json sort=changed label=in x";
+
+    read.at = Some(place("after_cursor"));
+    assert_eq!(shown(&table, &read), format!("{fixed} cursor=t/1 per_page=50"));
+    read.at = Some(place("of another kind"));
+    assert!(shown(&table, &read).contains(" since=1930122001 "));
+}
+
+#[test]
+fn the_body_says_whether_and_which_page_follows() {
+    let url = Table::new("t", "/t", schema).paging(Paging::Url("links.next"));
+    let token = url.paging(Paging::Token { parameter: "after", at: "next" });
+    let number = url.paging(Paging::Number { parameter: "from", at: "end" }).more_unless("done");
+    let flagged = url.more_if("meta.more");
+    let next = |table: &Table, body: &'static str| {
+        let body = crate::envelope::object(&Bytes::from_static(body.as_bytes())).unwrap();
+        table.next(&body).map_err(|e| e.to_string())
+    };
+    let address = Next::Url("https://h/x".to_owned());
+    let cases = [
+        (url, r#"{"links": {"next": "https://h/x"}}"#, Ok(address.clone())),
+        (url, r#"{"links": {"next": null}}"#, Ok(Next::End)),
+        (url, r#"{"links": null}"#, Ok(Next::End)),
+        (token, r#"{"next": 7}"#, Ok(Next::Token("7".to_owned()))),
+        (token, "{}", Ok(Next::End)),
+        (number, r#"{"end": 1930122001, "done": false}"#, Ok(Next::Number(1_930_122_001))),
+        (number, r#"{"end": 1930122001, "done": true}"#, Ok(Next::End)),
+        (number, r#"{"end": -1, "done": false}"#, Err("field 'end' is not a whole number from 0")),
+        (
+            number,
+            r#"{"end": 5}"#,
+            Err("the response has no true or false at 'done', which says whether a page follows"),
+        ),
+        (flagged, r#"{"meta": {"more": true}, "links": {"next": "https://h/x"}}"#, Ok(address)),
+        (flagged, r#"{"meta": {"more": false}, "links": {"next": "https://h/x"}}"#, Ok(Next::End)),
+        (
+            flagged,
+            r#"{"meta": {"more": true}}"#,
+            Err("the response says that a page follows, but has nothing at 'links.next'"),
+        ),
+    ];
+    for (table, body, expected) in cases {
+        assert_eq!(next(&table, body), expected.map_err(str::to_owned), "{body}");
+    }
 }

@@ -1,0 +1,175 @@
+//! Where a response says how the list goes on, as data.
+
+use super::table::{RowsAt, Table};
+use crate::envelope::{self, Envelope};
+use crate::paginate::{
+    CursorToken, LinkHeader, Next, NextUrl, OnePage, PageNumber, Paginator, Parsed,
+};
+use crate::{Request, Response};
+use bytes::Bytes;
+use lakeflow_core::{Cursor, Error, JsonScalar, Position, ReadRequest, Result, Resume};
+use serde_json::Value;
+
+/// How a service names the page after this one. Places in the body are paths with dots,
+/// `links.next`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Paging {
+    /// There is one page only.
+    None,
+    /// In the `Link` header, `rel="next"`.
+    Link,
+    /// By its address, at this place in the body.
+    Url(&'static str),
+    /// By a token at this place in the body.
+    Token {
+        /// Query parameter that takes the token.
+        parameter: &'static str,
+        /// Place of the token.
+        at: &'static str,
+    },
+    /// By a number at this place in the body, larger for each page.
+    Number {
+        /// Query parameter that takes the number.
+        parameter: &'static str,
+        /// Place of the number.
+        at: &'static str,
+    },
+}
+
+/// A flag in the body that says whether a page follows.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct More {
+    pub(super) at: &'static str,
+    /// The value with which one follows.
+    pub(super) follows: bool,
+}
+
+/// What a page states of the place that it reaches.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Stated {
+    /// Nothing: the largest order value of its rows counts.
+    Nothing,
+    /// An order value, at this place in the body.
+    From(&'static str),
+    /// A place of the service's own, at this place in the body; a query parameter takes it.
+    At { at: &'static str, parameter: &'static str },
+}
+
+impl Table {
+    pub(super) fn paginator(&self) -> Box<dyn Paginator> {
+        match self.paging {
+            Paging::None => Box::new(OnePage),
+            Paging::Link => Box::new(LinkHeader::new()),
+            Paging::Url(_) => Box::new(NextUrl::new()),
+            Paging::Token { parameter, .. } => Box::new(CursorToken::query(parameter)),
+            Paging::Number { parameter, .. } => Box::new(PageNumber::new(parameter)),
+        }
+    }
+
+    /// Fills in what the body says of the next page and of the place reached, unless a shape did.
+    pub(super) fn read_on(
+        &self,
+        response: &Response,
+        read: &ReadRequest,
+        parsed: Parsed,
+    ) -> Result<Parsed> {
+        if matches!(self.rows_at, RowsAt::Root) {
+            return Ok(parsed);
+        }
+        let body = envelope::object(&response.body)?;
+        let mut parsed = parsed;
+        if parsed.next == Next::Unsaid {
+            parsed.next = self.next(&body)?;
+        }
+        match self.stated {
+            Stated::Nothing => {}
+            Stated::From(at) => {
+                let value = text(&body, at)?;
+                let kind = self.by.map(|by| by.order(&read.options).kind);
+                if let (Some(value), Some(kind)) = (value, kind) {
+                    parsed.page.resume = Resume::From(Some(Cursor::parse(kind, &value)?));
+                }
+            }
+            Stated::At { at, .. } => {
+                let missing = || Error::bad_response(format!("the response has no '{at}'"));
+                let token = text(&body, at)?.ok_or_else(missing)?;
+                let place = Position::default().with(name_of(at), JsonScalar::Text(token));
+                parsed.page.resume = Resume::At(place);
+            }
+        }
+
+        Ok(parsed)
+    }
+
+    /// What the body says of the next page.
+    pub(super) fn next(&self, body: &Envelope) -> Result<Next> {
+        if let Some(More { at, follows }) = self.more {
+            let flag: Option<bool> =
+                find(body, at)?.and_then(|raw| serde_json::from_slice(&raw).ok());
+            match flag {
+                Some(flag) if flag != follows => return Ok(Next::End),
+                Some(_) => {}
+                None => {
+                    return Err(Error::bad_response(format!(
+                        "the response has no true or false at '{at}', which says whether a page \
+                         follows"
+                    )));
+                }
+            }
+        }
+        let (at, next) = match self.paging {
+            Paging::None | Paging::Link => return Ok(Next::Unsaid),
+            Paging::Url(at) => (at, Next::url(text(body, at)?)),
+            Paging::Token { at, .. } => (at, Next::token(text(body, at)?)),
+            Paging::Number { at, .. } => {
+                let number = text(body, at)?.map(|n| n.parse::<u64>()).transpose();
+                let number = number.map_err(|_| {
+                    Error::bad_response(format!("field '{at}' is not a whole number from 0"))
+                });
+                (at, Next::from(number?))
+            }
+        };
+        if next == Next::End && self.more.is_some() {
+            return Err(Error::bad_response(format!(
+                "the response says that a page follows, but has nothing at '{at}'"
+            )));
+        }
+
+        Ok(next)
+    }
+
+    /// The request that goes on from the place of `read`, if it has one.
+    pub(super) fn at_place(&self, request: &Request, read: &ReadRequest) -> Option<Request> {
+        let Stated::At { at, parameter } = self.stated else { return None };
+        let token = read.at.as_ref()?.text(name_of(at))?;
+
+        Some(request.clone().query(parameter, token))
+    }
+}
+
+/// The last name of a path with dots.
+fn name_of(path: &'static str) -> &'static str {
+    path.rsplit('.').next().unwrap_or(path)
+}
+
+/// The raw value at a path with dots; `None` if a name on the way is missing or null.
+fn find(body: &Envelope, path: &str) -> Result<Option<Bytes>> {
+    let Some((first, rest)) = path.split_once('.') else {
+        return Ok(body.get(path).filter(|raw| raw.as_ref() != b"null").cloned());
+    };
+    match body.get(first).filter(|raw| raw.as_ref() != b"null") {
+        Some(raw) => find(&envelope::object(raw)?, rest),
+        None => Ok(None),
+    }
+}
+
+/// The text or number at a path with dots.
+fn text(body: &Envelope, path: &str) -> Result<Option<String>> {
+    let Some(raw) = find(body, path)? else { return Ok(None) };
+    match serde_json::from_slice(&raw) {
+        Ok(Value::String(text)) => Ok(Some(text)),
+        Ok(Value::Number(number)) => Ok(Some(number.to_string())),
+        _ => Err(Error::bad_response(format!("field '{path}' is neither text nor a number"))),
+    }
+}
