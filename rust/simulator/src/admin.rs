@@ -20,6 +20,20 @@ struct ClockChange {
     system: bool,
 }
 
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct OfSource {
+    source: String,
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct Switch {
+    source: String,
+    collection: String,
+    on: bool,
+}
+
 type Outcome = std::result::Result<Answer, String>;
 
 /// Answers an admin request; `route` is the path after `/_simulator/`.
@@ -59,6 +73,20 @@ fn simple(shared: &Shared, method: &str, route: &str, body: &Bytes) -> Outcome {
             lock(&shared.world).movements.push(Movement::grow(grow));
         }
         ("DELETE", "churn" | "grow") => lock(&shared.world).movements.clear(),
+        ("POST", "expire-tokens") => {
+            let source = parse::<OfSource>(body)?.source;
+            lock(&shared.world).expire_tokens(&source).map_err(|e| e.to_string())?;
+        }
+        ("POST", "switch") => {
+            let Switch { source, collection, on } = parse(body)?;
+            let mut world = lock(&shared.world);
+            let switched = if on {
+                world.switch_on(&source, &collection)
+            } else {
+                world.switch_off(&source, &collection)
+            };
+            switched.map_err(|e| e.to_string())?;
+        }
         ("GET", "stats") => return Ok(of_json(200, stats(shared).to_string().into())),
         _ => return Ok(failure(404, &format!("no admin route '{method} /_simulator/{route}'"))),
     }

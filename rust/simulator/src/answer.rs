@@ -1,17 +1,21 @@
 //! Answers to requests: routes, reads and writes as the description says.
 
+use crate::auth::refused;
+use crate::batch::answer_batch;
 use crate::corpus::Corpus;
 use crate::fields::Fields;
-use crate::list::answer_list;
+use crate::list::{answer_list, invalid};
+use crate::oauth::TOKEN_PATH;
+use crate::search::answer_search;
+use crate::shape::{Wanted, show};
 use crate::spec::{
-    Action, CreateSpec, DeleteSpec, PickSpec, Reply, ResolveSpec, Route, Scheme, SourceSpec,
+    Action, CreateSpec, DeleteSpec, GetSpec, PickSpec, Reply, ResolveSpec, Route, SourceSpec,
     UpdateSpec,
 };
-use crate::table::{Slot, at_path};
+use crate::table::{Slot, at_path, reads_as};
 use crate::template::{OrderedMap, Template};
 use crate::value::Value;
 use crate::world::{Place, SourceState, World, json_of};
-use base64::Engine as _;
 use bytes::Bytes;
 use lakeflow_core::{Clock, Error, Instant, Result};
 use serde_json::Value as Json;
@@ -38,8 +42,10 @@ pub(crate) struct Request {
 #[derive(Clone, Debug, Default, PartialEq)]
 pub(crate) struct Tricks {
     pub(crate) repeat_link: bool,
+    pub(crate) restart_link: bool,
     pub(crate) foreign_origin: Option<String>,
     pub(crate) empty_page: bool,
+    pub(crate) hide_changed_seconds: Option<i64>,
 }
 
 /// What is sent back.
@@ -107,11 +113,16 @@ impl Matched {
         }
     }
 
-    fn names(&self) -> impl Fn(&str) -> Value {
+    /// A template filled with what the route knows, as text.
+    pub(crate) fn text(&self, template: &Template) -> String {
+        template.render_text(&|name: &str| self.name(name))
+    }
+
+    pub(crate) fn names(&self) -> impl Fn(&str) -> Value {
         |name: &str| self.name(name)
     }
 
-    fn place(&self, collection: &str) -> Place {
+    pub(crate) fn place(&self, collection: &str) -> Place {
         (collection.to_owned(), self.scope.clone())
     }
 }
@@ -125,6 +136,12 @@ pub(crate) fn answer(world: &mut World, source: &str, request: &Request) -> Resu
     let now = world.clock.now();
     let state = world.source_mut(source)?;
     let spec = state.spec.clone();
+    if request.method == "POST"
+        && request.path == TOKEN_PATH
+        && let Some(oauth) = &mut state.oauth
+    {
+        return Ok(oauth.answer(request, now));
+    }
     let mut answer = match refused(state, request, now) {
         Some(refusal) => refusal,
         None => match find_route(state, request, now)? {
@@ -132,7 +149,6 @@ pub(crate) fn answer(world: &mut World, source: &str, request: &Request) -> Resu
             None => not_found(&spec, request),
         },
     };
-    let state = world.source_mut(source)?;
     for (name, value) in spec.headers.iter() {
         let names = |name: &str| match name {
             "now_epoch" => Value::Integer(now.seconds()),
@@ -140,95 +156,15 @@ pub(crate) fn answer(world: &mut World, source: &str, request: &Request) -> Resu
         };
         add_header(&mut answer, name, value.render_text(&names));
     }
-    if let Some(rate) = &spec.rate_limit {
-        let names = rate_names(state, rate.limit, rate.window_seconds, now);
-        for (name, value) in rate.headers.iter() {
-            add_header(&mut answer, name, value.render_text(&names));
-        }
-    }
+    let state = world.source_mut(source)?;
+    state.rates.add_headers(&spec.rate_limit, &request.path, now, &mut answer);
 
     Ok(answer)
 }
 
-fn add_header(answer: &mut Answer, name: &str, value: String) {
+pub(crate) fn add_header(answer: &mut Answer, name: &str, value: String) {
     if !answer.headers.iter().any(|(known, _)| known.eq_ignore_ascii_case(name)) {
         answer.headers.push((name.to_owned(), value));
-    }
-}
-
-/// While nobody enforces a limit the headers show a window with one request used: a client that
-/// paces itself by them would else be slowed down by numbers nobody acts on.
-fn rate_names(
-    state: &SourceState,
-    limit: u64,
-    window_seconds: i64,
-    now: Instant,
-) -> impl Fn(&str) -> Value + use<> {
-    let limit = state.rate.enforced.unwrap_or(limit);
-    let (used, start) = match state.rate.enforced {
-        Some(_) => (state.rate.used.min(limit), state.rate.window_start),
-        None => (1, now.seconds()),
-    };
-    let number = |n: u64| Value::Integer(i64::try_from(n).unwrap_or(i64::MAX));
-    move |name: &str| match name {
-        "limit" => number(limit),
-        "used" => number(used),
-        "remaining" => number(limit.saturating_sub(used)),
-        "reset_epoch" => Value::Integer(start + window_seconds),
-        _ => Value::Null,
-    }
-}
-
-/// Refusals that come before any route.
-fn refused(state: &mut SourceState, request: &Request, now: Instant) -> Option<Answer> {
-    let spec = state.spec.clone();
-    let none = |_: &str| Value::Null;
-    for (header, reply) in spec.required_headers.iter() {
-        if header_text(request, header).is_none_or(|text| text.trim().is_empty()) {
-            return Some(of_reply(reply, &none));
-        }
-    }
-    match credential(&spec, request) {
-        None => return Some(of_reply(&spec.auth.missing, &none)),
-        Some(given) => {
-            let wrong = state.credential.as_ref().is_some_and(|expected| *expected != given);
-            if given.trim().is_empty() || wrong {
-                return Some(of_reply(&spec.auth.rejected, &none));
-            }
-        }
-    }
-    let (Some(limit), Some(rate)) = (state.rate.enforced, &spec.rate_limit) else { return None };
-    if now.seconds() >= state.rate.window_start + rate.window_seconds {
-        state.rate.window_start = now.seconds();
-        state.rate.used = 0;
-    }
-    state.rate.used += 1;
-    if state.rate.used > limit {
-        let names = rate_names(state, rate.limit, rate.window_seconds, now);
-        return Some(of_reply(&rate.exceeded, &names));
-    }
-
-    None
-}
-
-/// The token or password of the request; blank user names make a pair blank.
-fn credential(spec: &SourceSpec, request: &Request) -> Option<String> {
-    let header = header_text(request, "authorization")?;
-    let (scheme, rest) = header.split_once(' ').unwrap_or((header, ""));
-    match spec.auth.scheme {
-        Scheme::Token => {
-            let known = spec.auth.prefixes.iter().any(|p| p.eq_ignore_ascii_case(scheme));
-            known.then(|| rest.trim().to_owned())
-        }
-        Scheme::Basic => {
-            if !scheme.eq_ignore_ascii_case("basic") {
-                return None;
-            }
-            let decoded = base64::engine::general_purpose::STANDARD.decode(rest.trim()).ok()?;
-            let pair = String::from_utf8(decoded).ok()?;
-            let (user, password) = pair.split_once(':')?;
-            Some(if user.trim().is_empty() { String::new() } else { password.to_owned() })
-        }
     }
 }
 
@@ -240,7 +176,12 @@ fn find_route(state: &mut SourceState, request: &Request, now: Instant) -> Resul
     let Some(path) = segments(&request.path) else { return Ok(None) };
     let spec = state.spec.clone();
     for (route, described) in spec.routes.iter().enumerate() {
-        let Some(params) = described.pattern.fit(&request.method, &path) else { continue };
+        let fitting = described.pattern.fit(&request.method, &path, &spec.aliases);
+        let asks = |(name, wanted): (&str, &Option<String>)| {
+            let mut given = request.query.iter().filter(|(key, _)| key == name);
+            given.any(|(_, value)| wanted.as_ref().is_none_or(|wanted| wanted == value))
+        };
+        let Some(params) = fitting.filter(|_| described.query.iter().all(asks)) else { continue };
         let mut matched =
             Matched { spec: spec.clone(), route, params, parent: None, scope: String::new(), now };
         if let Some(parent) = &described.parent {
@@ -286,19 +227,21 @@ fn act(world: &mut World, source: &str, request: &Request, matched: &Matched) ->
     let Some(Route { answer, .. }) = matched.spec.routes.get(matched.route) else {
         return Err(Error::internal("a route vanished"));
     };
+    if let Some(off) = switched_off(world.source_mut(source)?, request, matched) {
+        return Ok(off);
+    }
     match answer {
         Action::Respond(reply) => Ok(of_reply(reply, &matched.names())),
         Action::List(list) => {
-            let place = matched.place(&list.collection);
+            let place = matched.place(&matched.text(&list.collection));
             answer_list(world, source, request, matched, list, &place)
         }
-        Action::Get(pick) => {
-            let state = world.source_mut(source)?;
-            let Some((_, json)) = pick_record(state, matched, pick)? else {
-                return Ok(not_found(&matched.spec, request));
-            };
-            Ok(Answer { rows: 1, ..of_json(200, json) })
+        Action::Search(search) => {
+            let place = matched.place(&matched.text(&search.collection));
+            answer_search(world, source, request, matched, search, &place)
         }
+        Action::Batch(batch) => answer_batch(world.source_mut(source)?, request, matched, batch),
+        Action::Get(get) => get_record(world.source_mut(source)?, request, matched, get),
         Action::Create(create) => {
             create_record(world.source_mut(source)?, request, matched, create)
         }
@@ -309,6 +252,51 @@ fn act(world: &mut World, source: &str, request: &Request, matched: &Matched) ->
             delete_record(world.source_mut(source)?, request, matched, delete)
         }
     }
+}
+
+/// The answer while the collection that the route reads is switched off.
+fn switched_off(state: &SourceState, request: &Request, matched: &Matched) -> Option<Answer> {
+    let collection = match &matched.spec.routes.get(matched.route)?.answer {
+        Action::List(list) => matched.text(&list.collection),
+        Action::Search(search) => matched.text(&search.collection),
+        Action::Get(get) => matched.text(&get.collection),
+        _ => return None,
+    };
+    if !state.off.contains(&collection) {
+        return None;
+    }
+    let described = matched.spec.collections.get(&collection);
+    Some(match described.and_then(|collection| collection.off.as_ref()) {
+        Some(reply) => of_reply(reply, &matched.names()),
+        None => not_found(&matched.spec, request),
+    })
+}
+
+fn get_record(
+    state: &mut SourceState,
+    request: &Request,
+    matched: &Matched,
+    get: &GetSpec,
+) -> Result<Answer> {
+    let pick = PickSpec {
+        collection: matched.text(&get.collection),
+        field: get.field.clone(),
+        value: get.value.clone(),
+    };
+    let found = pick_record(state, matched, &pick)?;
+    let Some((_, json)) = found.filter(|(_, json)| reads_as(json, &get.only)) else {
+        return Ok(not_found(&matched.spec, request));
+    };
+    let wanted = match Wanted::of_query(&get.shape, request) {
+        Ok(wanted) => wanted,
+        Err((parameter, value)) => return Ok(*invalid(matched, &parameter, &value)),
+    };
+    let shown = show(state, matched, &get.shape, &wanted, json)?;
+
+    Ok(match &get.body {
+        Some(body) => with_record(200, body, shown),
+        None => Answer { rows: 1, ..of_json(200, shown) },
+    })
 }
 
 fn pick_record(
@@ -345,7 +333,7 @@ fn create_record(
         record.set(field, value.render(&matched.names()));
     }
     let json = record.render();
-    match state.table(&place)?.upsert(json.clone()) {
+    match state.table(&place)?.upsert(json.clone(), Some(matched.now)) {
         Ok(_) => Ok(with_record(create.status, &create.body, json)),
         Err(_) => Ok(of_reply(&matched.spec.errors.invalid_body, &matched.names())),
     }
@@ -382,7 +370,9 @@ fn update_record(
         record.set(field, value.render(&matched.names()));
     }
     let json = record.render();
-    state.table(&matched.place(&update.find.collection))?.upsert(json.clone())?;
+    state
+        .table(&matched.place(&update.find.collection))?
+        .upsert(json.clone(), Some(matched.now))?;
 
     Ok(with_record(200, &update.body, json))
 }
@@ -405,7 +395,9 @@ fn delete_record(
             record.set(field, value.render(&matched.names()));
         }
         shown = record.render();
-        state.table(&matched.place(&tombstone.collection))?.upsert(shown.clone())?;
+        state
+            .table(&matched.place(&tombstone.collection))?
+            .upsert(shown.clone(), Some(matched.now))?;
     }
 
     Ok(with_record(delete.status, &delete.body, shown))

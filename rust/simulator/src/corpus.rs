@@ -24,8 +24,11 @@ pub(crate) struct CorpusSpec {
 #[serde(deny_unknown_fields, default)]
 struct Recipe {
     rows: Option<RowCounts>,
-    /// Records given by hand: one map of named values each; `rows` is then not needed.
+    /// Records given by hand: one map of named values each, before those of `values`; `rows` is
+    /// then not needed.
     each: Vec<OrderedMap<Template>>,
+    /// So many records in a row share their index and values, except `${member}`, from 0.
+    group: Option<u64>,
     values: OrderedMap<Make>,
     record: Template,
 }
@@ -41,7 +44,8 @@ enum RowCounts {
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 enum Make {
-    /// `start + index * step + scope index * per_scope`; as text of at least `width` digits if set.
+    /// `start + index * step + scope index * per_scope`, where the index counts from 0 to
+    /// `modulo - 1` again and again if that is set; as text of at least `width` digits if set.
     Sequence {
         #[serde(default)]
         start: i64,
@@ -49,6 +53,7 @@ enum Make {
         step: i64,
         #[serde(default)]
         per_scope: i64,
+        modulo: Option<u64>,
         width: Option<usize>,
     },
     /// One of these, each as likely.
@@ -59,6 +64,10 @@ enum Make {
     Decimal { min: i64, max: i64, digits: u32 },
     /// A point in time.
     Time(TimeMake),
+    /// A time as whole seconds since 1970.
+    Epoch(String),
+    /// A text of digits as a number.
+    Number(String),
     /// A random UUID, version 4.
     Uuid {},
     /// `min..=max` words.
@@ -81,6 +90,7 @@ enum Make {
 
 /// `start` or `start_offset_seconds` (from start-up) plus `index * step_seconds`; or `after`
 /// another time by `min_seconds..=max_seconds`. At the rate `ties` a row repeats the row before.
+/// With `millis` it falls anywhere within its second.
 #[derive(Debug, Default, Deserialize)]
 #[serde(deny_unknown_fields, default)]
 struct TimeMake {
@@ -91,6 +101,7 @@ struct TimeMake {
     min_seconds: u64,
     max_seconds: u64,
     ties: f64,
+    millis: bool,
 }
 
 fn one() -> i64 {
@@ -115,6 +126,7 @@ struct Row<'a> {
     scope: &'a str,
     scope_index: i64,
     index: u64,
+    member: u64,
     given: Option<&'a OrderedMap<Template>>,
 }
 
@@ -182,17 +194,23 @@ impl Corpus {
             Some(RowCounts::ByScope(scopes)) => scopes.position(scope).unwrap_or(scopes.0.len()),
             _ => 0,
         };
+        let group = recipe.group.unwrap_or(1).max(1);
         let row = Row {
             corpus: self,
             recipe,
             name,
             scope,
             scope_index: i64::try_from(scope_index).unwrap_or(0),
-            index,
+            index: index / group,
+            member: index % group,
             given: usize::try_from(index).ok().and_then(|index| recipe.each.get(index)),
         };
+        let index = row.index;
         let mut made: Vec<(&str, Value)> = Vec::with_capacity(recipe.values.0.len());
         for (name, make) in recipe.values.iter() {
+            if row.given.is_some_and(|given| given.get(name).is_some()) {
+                continue;
+            }
             let mut mix = row.mix(name, index);
             let value = row.make(make, &mut mix, &|name: &str| row.value(&made, name));
             made.push((name, value));
@@ -206,7 +224,7 @@ impl Corpus {
     /// Every name in a template or a generator must be known before it is used.
     fn check(&self) -> Result<()> {
         for (name, recipe) in self.spec.pools.iter().chain(self.spec.collections.iter()) {
-            let mut known = vec!["scope".to_owned(), "index".to_owned()];
+            let mut known = vec!["scope".to_owned(), "index".to_owned(), "member".to_owned()];
             for given in &recipe.each {
                 known.extend(given.iter().map(|(name, _)| name.to_owned()));
             }
@@ -219,10 +237,8 @@ impl Corpus {
                 }
                 known.push(value.to_owned());
             }
-            for used in recipe.record.names() {
-                if !known.iter().any(|name| name == used) {
-                    return complain(used);
-                }
+            if let Some(missing) = recipe.record.names().into_iter().find(|n| !knows(&known, n)) {
+                return complain(missing);
             }
         }
 
@@ -243,7 +259,7 @@ impl Recipe {
 impl Make {
     /// The first name this generator needs that is not in `known` or a pool.
     fn unknown(&self, known: &[String], pools: &OrderedMap<Recipe>) -> Option<String> {
-        let name = |used: &str| (!known.iter().any(|name| name == used)).then(|| used.to_owned());
+        let name = |used: &str| (!knows(known, used)).then(|| used.to_owned());
         let pool = |used: &str| pools.get(used).is_none().then(|| used.to_owned());
         match self {
             Self::Choice(items) => items.iter().flat_map(Template::names).find_map(name),
@@ -252,7 +268,7 @@ impl Make {
             }
             Self::Time(time) => time.after.as_deref().and_then(name),
             Self::Pick(used) | Self::Sample { pool: used, .. } => pool(used),
-            Self::First(used) => name(used),
+            Self::First(used) | Self::Epoch(used) | Self::Number(used) => name(used),
             Self::If { value, then, otherwise, .. } => name(value)
                 .or_else(|| then.unknown(known, pools))
                 .or_else(|| otherwise.as_ref().and_then(|make| make.unknown(known, pools))),
@@ -284,17 +300,20 @@ impl Row<'_> {
         if let Some(template) = self.given.and_then(|given| given.get(name)) {
             return template.value(&|_: &str| Value::Null);
         }
-        match name {
-            "scope" => Value::text(self.scope),
-            "index" => integer(self.index),
+        match (name, name.split_once('.')) {
+            ("scope", _) => Value::text(self.scope),
+            ("index", _) => integer(self.index),
+            ("member", _) => integer(self.member),
+            (_, Some((object, path))) => part(&self.value(made, object), path),
             _ => Value::Null,
         }
     }
 
     fn make(&self, make: &Make, mix: &mut Mix, names: &dyn Fn(&str) -> Value) -> Value {
         match make {
-            Make::Sequence { start, step, per_scope, width } => {
-                let index = i64::try_from(self.index).unwrap_or(i64::MAX);
+            Make::Sequence { start, step, per_scope, modulo, width } => {
+                let index = modulo.map_or(self.index, |modulo| self.index % modulo.max(1));
+                let index = i64::try_from(index).unwrap_or(i64::MAX);
                 let number = start
                     .saturating_add(index.saturating_mul(*step))
                     .saturating_add(self.scope_index.saturating_mul(*per_scope));
@@ -317,6 +336,16 @@ impl Row<'_> {
                 Some(at) => Value::text(&self.corpus.time_format.write(at)),
                 None => Value::Null,
             },
+            Make::Epoch(name) => {
+                let mut text = String::new();
+                names(name).push_text(&mut text);
+                Instant::parse(&text).map_or(Value::Null, |at| Value::Integer(at.seconds()))
+            }
+            Make::Number(name) => {
+                let mut text = String::new();
+                names(name).push_text(&mut text);
+                text.parse().map_or(Value::Null, Value::Integer)
+            }
             Make::Uuid {} => {
                 let (high, low) = (mix.next(), mix.next());
                 let high = (high & !0xf000) | 0x4000;
@@ -398,6 +427,8 @@ impl Row<'_> {
         while index > 0 && make.ties > 0.0 && self.mix("ties", index).chance(make.ties) {
             index -= 1;
         }
+        let within = i128::from(self.mix("millis", index).below(1_000)) * 1_000_000;
+        let within = if make.millis { within } else { 0 };
         let Some(base) = &make.after else {
             let start = match (&make.start, make.start_offset_seconds) {
                 (Some(start), _) => Instant::parse(start)?,
@@ -406,7 +437,7 @@ impl Row<'_> {
                 }
             };
             let seconds = i128::from(index) * i128::from(make.step_seconds);
-            return Some(start.plus_nanos(seconds * NANOS));
+            return Some(start.plus_nanos(seconds * NANOS + within));
         };
         let base = match self.recipe.values.get(base)? {
             Make::Time(base) => self.time(base, index, depth + 1)?,
@@ -414,8 +445,21 @@ impl Row<'_> {
         };
         let span = make.max_seconds.saturating_sub(make.min_seconds) + 1;
         let seconds = make.min_seconds + self.mix("after", index).below(span);
-        Some(base.plus_nanos(i128::from(seconds) * NANOS))
+        Some(base.plus_nanos(i128::from(seconds) * NANOS + within))
     }
+}
+
+/// Whether `name`, or the object it is a part of, is among `known`.
+fn knows(known: &[String], name: &str) -> bool {
+    let object = name.split_once('.').map_or(name, |(object, _)| object);
+    known.iter().any(|known| known == name || known == object)
+}
+
+/// The value at a dotted path of an object.
+fn part(object: &Value, path: &str) -> Value {
+    let Value::Json(json) = object else { return Value::Null };
+    let object: serde_json::Value = serde_json::from_slice(json).unwrap_or_default();
+    Value::from_json(crate::table::at_path(&object, path))
 }
 
 fn integer(number: u64) -> Value {

@@ -87,15 +87,23 @@ pub enum FaultKind {
     Html200,
     /// The right answer with the header `Content-Encoding: gzip` and a body that is not.
     FalseGzip,
-    /// A page whose next link, or next page number, is the page itself.
+    /// A page whose next link, token, number or time is that of the page itself.
     RepeatLink,
-    /// A page whose next link leads to another origin (link headers only).
+    /// A page whose next link, token, number or time is that of the first page: struck on every
+    /// n-th page, the tokens run in a circle of that length.
+    RestartLink,
+    /// A page whose next link, in header or body, leads to another origin.
     ForeignLink {
         /// That origin, `http://127.0.0.2:1`.
         origin: String,
     },
     /// A page without rows that still names the next one.
     EmptyPage,
+    /// Lists and searches show a record only so many seconds after it was written.
+    HideChanged {
+        /// That delay.
+        seconds: i64,
+    },
 }
 
 fn any_path() -> String {
@@ -216,7 +224,7 @@ impl Armed {
 }
 
 /// Whether `text` fits `pattern`, in which `*` stands for any text.
-fn fits(pattern: &str, text: &str) -> bool {
+pub(crate) fn fits(pattern: &str, text: &str) -> bool {
     let mut parts = pattern.split('*');
     let Some(mut rest) = parts.next().and_then(|first| text.strip_prefix(first)) else {
         return false;

@@ -22,6 +22,37 @@ impl Fields {
         serde_json::from_slice(value).ok()
     }
 
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &Bytes)> {
+        self.0.iter().map(|(key, value)| (key.as_str(), value))
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.0.is_empty()
+    }
+
+    /// Keeps only the fields of these names.
+    pub(crate) fn retain(&mut self, keep: impl Fn(&str) -> bool) {
+        self.0.retain(|(key, _)| keep(key));
+    }
+
+    /// The fields of the object in a field; none if it is no object.
+    pub(crate) fn object(&self, key: &str) -> Self {
+        let value = self.0.iter().find(|(k, _)| k == key).map(|(_, value)| value);
+        value.and_then(|json| Self::parse(json)).unwrap_or_default()
+    }
+
+    /// As [`set`](Self::set), where dots lead into objects that are there.
+    pub(crate) fn set_at(&mut self, path: &str, json: impl Into<Bytes>) {
+        match path.split_once('.') {
+            Some((head, rest)) if self.get(head).is_some_and(|value| value.is_object()) => {
+                let mut inner = self.object(head);
+                inner.set_at(rest, json);
+                self.set(head, inner.render());
+            }
+            _ => self.set(path, json),
+        }
+    }
+
     /// Replaces the field in its place, or adds it at the end.
     pub(crate) fn set(&mut self, key: &str, json: impl Into<Bytes>) {
         match self.0.iter_mut().find(|(k, _)| k == key) {
@@ -64,6 +95,12 @@ mod tests {
         fields.set("a", "2");
         fields.set("new", "\"n\"");
         assert_eq!(fields.render(), r#"{"z":1,"a":2,"m":null,"new":"n"}"#);
+        fields.set("m", "{\"x\":1}");
+        fields.set_at("m.x", "2");
+        fields.set_at("m.y", "3");
+        fields.set_at("a.b", "4");
+        assert_eq!(fields.render(), r#"{"z":1,"a":2,"m":{"x":2,"y":3},"new":"n","a.b":4}"#);
+        fields.retain(|key| key != "a.b");
         fields.blank(&["z".into()]);
         assert_eq!(fields.render(), r#"{"z":1,"a":null,"m":null,"new":null}"#);
     }

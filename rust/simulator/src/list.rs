@@ -1,24 +1,25 @@
-//! Lists: filters, order, pages and what leads to the next one.
+//! Lists by query parameters: filters, order, pages and what leads to the next one.
 
 use crate::answer::{Answer, Content, Matched, Request, header_text, of_json, of_reply};
-use crate::spec::{FilterSpec, Invalid, ListSpec, Op, PagingSpec};
-use crate::table::{Bound, ViewKey};
-use crate::value::{Key, Value, name_hash};
+use crate::paging::{Around, Page, link_header, page_url, read_page};
+use crate::shape::{Wanted, exclude_paths, include_paths, show};
+use crate::spec::{BodyFieldsSpec, FilterSpec, ListSpec, Op, Style, Unit};
+use crate::table::{Condition, Query, Slot, Table, Test};
+use crate::template::Template;
+use crate::value::{Compare, Key, Value, name_hash};
 use crate::world::{PageCache, Place, World};
 use bytes::Bytes;
-use lakeflow_core::{Error, Result};
-
-/// What a list request asks for.
-struct Query {
-    view: ViewKey,
-    bounds: Vec<Bound>,
-    descending: bool,
-    page: usize,
-    size: usize,
-}
+use lakeflow_core::{Error, Instant, Result};
 
 /// A request the source refuses.
-type Refusal = Box<Answer>;
+pub(crate) type Refusal = Box<Answer>;
+
+/// What a list request asks for.
+struct Asked {
+    query: Query,
+    page: Page,
+    wanted: Wanted,
+}
 
 pub(crate) fn answer_list(
     world: &mut World,
@@ -33,24 +34,21 @@ pub(crate) fn answer_list(
         let at = spec.fields.position(field);
         at.ok_or_else(|| Error::internal(format!("field '{field}' is not indexed")))
     };
-    let query = match read_query(request, matched, list, &index)? {
-        Ok(query) => query,
+    let asked = match read_list(request, matched, list, &spec.fields, &index)? {
+        Ok(asked) => asked,
         Err(refusal) => return Ok(*refusal),
     };
 
-    let mut movements = std::mem::take(&mut world.movements);
+    let version = before_list(world, source, place, matched.now)?;
+    let plain = request.tricks == Default::default()
+        && world.movements.is_empty()
+        && list.settle_seconds == 0;
     let state = world.source_mut(source)?;
-    for movement in &mut movements {
-        movement.before_list(source, state, place, matched.now)?;
-    }
-    let version = state.version();
     let cache_key = format!("{}?{}", request.path, request.raw_query);
-    let plain = request.tricks == Default::default() && movements.is_empty();
     let etag = format!("W/\"{:016x}{version:08x}\"", name_hash(&cache_key));
     let unchanged =
         matched.spec.etag && header_text(request, "if-none-match").is_some_and(|e| e == etag);
     if unchanged {
-        world.movements = movements;
         let mut answer = of_json(304, Bytes::new());
         answer.headers = vec![("etag".to_owned(), etag)];
         return Ok(answer);
@@ -64,77 +62,100 @@ pub(crate) fn answer_list(
         }
     }
 
-    let offset = (query.page - 1).saturating_mul(query.size);
     let table = state.table(place)?;
-    let found = table.query(&query.view, &query.bounds, query.descending, offset, query.size);
-    let rows: Vec<Bytes> = if request.tricks.empty_page {
-        Vec::new()
-    } else {
-        found.slots.iter().filter_map(|slot| table.json(*slot).cloned()).collect()
-    };
-    for movement in &mut movements {
-        movement.after_list(source, place, &found.slots);
+    let found = table.query(&asked.query, &asked.page.start, asked.page.size);
+    let around = Around::new(table, &asked.query, &asked.page, &found, list, request, &spec);
+    let mut rows = Vec::with_capacity(found.slots.len());
+    if !request.tricks.empty_page {
+        let stored: Vec<Bytes> = stored_rows(table, &found.slots);
+        for row in stored {
+            rows.push(show(state, matched, &list.shape, &asked.wanted, row)?);
+        }
     }
 
-    let last = found.total.div_ceil(query.size).max(1);
-    let next = match request.tricks.repeat_link {
-        true => Some(query.page),
-        false => (query.page < last).then(|| query.page + 1),
-    };
     let mut answer = of_json(200, Bytes::new());
     answer.rows = rows.len();
-    answer.body = fill_envelope(list, matched, rows, next, found.total);
+    answer.body = fill_list(request, matched, list, rows, found.total, &around);
+    if let Some(choice) = &list.shape.body_fields {
+        answer.body = choose_body(request, choice, answer.body);
+    }
     if matched.spec.etag {
         answer.headers.push(("etag".to_owned(), etag));
     }
-    if let Some(link) = link_header(request, matched, &list.paging, query.page, next, last) {
+    if let Some(link) = link_header(request, matched, list, &asked.page, &around, found.total) {
         answer.headers.push(("link".to_owned(), link));
     }
     if plain && let Some(cache) = &mut state.pages {
         answer.body = Content::Whole(answer.body.into_bytes());
         cache.pages.insert(cache_key, answer.clone());
     }
-    world.movements = movements;
+    after_list(world, source, place, &found.slots);
 
     Ok(answer)
 }
 
-fn read_query(
+/// Lets the source move before a list is answered; gives its version then.
+pub(crate) fn before_list(
+    world: &mut World,
+    source: &str,
+    place: &Place,
+    now: Instant,
+) -> Result<u64> {
+    let mut movements = std::mem::take(&mut world.movements);
+    let state = world.source_mut(source)?;
+    let moved = movements.iter_mut().try_for_each(|m| m.before_list(source, state, place, now));
+    let version = state.version();
+    world.movements = movements;
+    moved.map(|()| version)
+}
+
+/// Tells the movements which records were listed.
+pub(crate) fn after_list(world: &mut World, source: &str, place: &Place, slots: &[Slot]) {
+    world.movements.iter_mut().for_each(|movement| movement.after_list(source, place, slots));
+}
+
+pub(crate) fn stored_rows(table: &Table, slots: &[Slot]) -> Vec<Bytes> {
+    slots.iter().filter_map(|slot| table.json(*slot).cloned()).collect()
+}
+
+fn read_list(
     request: &Request,
     matched: &Matched,
     list: &ListSpec,
+    fields: &crate::template::OrderedMap<Compare>,
     index: &dyn Fn(&str) -> Result<usize>,
-) -> Result<std::result::Result<Query, Refusal>> {
+) -> Result<std::result::Result<Asked, Refusal>> {
     if let Some(refusal) = refuse_parameters(request, matched, list) {
         return Ok(Err(refusal));
     }
-    let mut query = Query {
-        view: ViewKey::default(),
-        bounds: Vec::new(),
-        descending: list.sort.descending,
-        page: 1,
-        size: list.paging.size,
+    let wanted = match Wanted::of_query(&list.shape, request) {
+        Ok(wanted) => wanted,
+        Err((parameter, value)) => return Ok(Err(invalid(matched, &parameter, &value))),
     };
+    let (page, query_parameters) = match read_page(request, matched, &list.paging) {
+        Ok(read) => read,
+        Err(refusal) => return Ok(Err(refusal)),
+    };
+    let parameter = |name: &str| last_parameter(&query_parameters, name);
+
+    let mut query = Query { descending: list.sort.descending, ..Query::default() };
     for filter in &list.filters {
-        let given = parameter(request, &filter.param).or(filter.default.as_deref());
-        let Some(value) = given.filter(|value| filter.any.as_deref() != Some(*value)) else {
-            continue;
-        };
-        let Some(key) = filter_key(filter, matched, &list.collection, value)? else {
-            return Ok(Err(invalid(matched, &filter.param, value)));
+        let (condition, value) = match read_filter(filter, matched, fields, &parameter) {
+            Ok(Some(read)) => read,
+            Ok(None) => continue,
+            Err(refusal) => return Ok(Err(refusal)),
         };
         let field = index(&filter.field)?;
-        let bound = |lower, inclusive| Bound { field, lower, inclusive, key: key.clone() };
-        match filter.op {
-            Op::Equal => query.view.equal.push((field, key)),
-            Op::After => query.bounds.push(bound(true, false)),
-            Op::AtOrAfter => query.bounds.push(bound(true, true)),
-            Op::Before => query.bounds.push(bound(false, false)),
-            Op::AtOrBefore => query.bounds.push(bound(false, true)),
+        match condition {
+            Some(Test::Among(mut keys)) if filter.op == Op::Equal => {
+                query.view.equal.extend(keys.pop().map(|key| (field, key)));
+            }
+            Some(test) => query.all.push(Condition { field, test }),
+            None => return Ok(Err(refused_filter(matched, filter, &value))),
         }
     }
 
-    let sort = list.sort.param.as_deref().and_then(|param| parameter(request, param));
+    let sort = list.sort.param.as_deref().and_then(parameter);
     let name = sort.unwrap_or(&list.sort.default);
     let field = if list.sort.fields.0.is_empty() {
         Some(&list.sort.default)
@@ -144,39 +165,93 @@ fn read_query(
     let Some(field) = field else {
         return Ok(Err(invalid(matched, list.sort.param.as_deref().unwrap_or("sort"), name)));
     };
-    query.view.sort = Some(index(field)?);
+    let sorted = index(field)?;
+    query.view.sort = Some(sorted);
     if let Some(param) = &list.sort.direction_param {
-        match parameter(request, param) {
+        match parameter(param).map(str::to_ascii_lowercase).as_deref() {
             None => {}
             Some("asc") => query.descending = false,
             Some("desc") => query.descending = true,
             Some(other) => return Ok(Err(invalid(matched, param, other))),
         }
     }
-
-    let paging = &list.paging;
-    let numbers = [
-        (Some(paging.page_param.as_str()), 1, usize::MAX),
-        (paging.size_param.as_deref(), paging.size, paging.max_size),
-    ];
-    let mut read = [1, paging.size];
-    for ((param, default, max), slot) in numbers.into_iter().zip(&mut read) {
-        *slot = default;
-        let Some((param, text)) = param.and_then(|p| parameter(request, p).map(|t| (p, t))) else {
-            continue;
-        };
-        match (text.parse::<usize>(), paging.invalid) {
-            (Ok(number), _) if number >= 1 => *slot = number.min(max),
-            (_, Invalid::Default) => {}
-            (_, Invalid::Error) => return Ok(Err(invalid(matched, param, text))),
-        }
+    if list.settle_seconds > 0
+        && let Some(compare) = fields.get(field)
+    {
+        let limit = seconds_before(matched.now, list.settle_seconds);
+        let test = Test::AtOrBefore(time_key(*compare, limit));
+        query.all.push(Condition { field: sorted, test });
     }
-    [query.page, query.size] = read;
+    query.unchanged_since =
+        request.tricks.hide_changed_seconds.map(|n| seconds_before(matched.now, n));
 
-    Ok(Ok(query))
+    Ok(Ok(Asked { query, page, wanted }))
+}
+
+/// The test a filter demands, with the value it was made of; no test if the value is refused.
+type FilterRead = Option<(Option<Test>, String)>;
+
+fn read_filter<'a>(
+    filter: &FilterSpec,
+    matched: &Matched,
+    fields: &crate::template::OrderedMap<Compare>,
+    parameter: &dyn Fn(&str) -> Option<&'a str>,
+) -> std::result::Result<FilterRead, Refusal> {
+    let given = filter.param.as_deref().and_then(parameter).map(str::to_owned);
+    let default = |template: &Template| template.render_text(&|name: &str| matched.name(name));
+    let Some(value) = given.or_else(|| filter.default.as_ref().map(default)) else {
+        if filter.required {
+            return Err(refused_filter(matched, filter, ""));
+        }
+        return Ok(None);
+    };
+    if filter.any.as_ref() == Some(&value) {
+        return Ok(None);
+    }
+    let Some(compare) = fields.get(&filter.field).copied() else { return Ok(None) };
+    if filter.op == Op::Among {
+        let keys: Option<Vec<Key>> =
+            value.split(',').map(|item| Key::of_text(compare, item.trim())).collect();
+        let few = |keys: &Vec<Key>| filter.max.is_none_or(|max| keys.len() <= max);
+        return Ok(Some((keys.filter(few).map(Test::Among), value)));
+    }
+    let known = filter.allowed.is_empty() || filter.allowed.contains(&value);
+    let key = match filter.unit {
+        Unit::Field => Key::of_text(compare, &value),
+        Unit::EpochSeconds => {
+            let at = value.parse().ok().map(|seconds| Instant::from_parts(seconds, 0));
+            let old = |at: &Instant| {
+                filter.min_age_seconds.is_none_or(|age| *at <= seconds_before(matched.now, age))
+            };
+            at.filter(old).map(|at| time_key(compare, at))
+        }
+    };
+    let test = key.filter(|_| known).map(|key| match filter.op {
+        Op::Equal | Op::Among => Test::Among(vec![key]),
+        Op::After => Test::After(key),
+        Op::AtOrAfter => Test::AtOrAfter(key),
+        Op::Before => Test::Before(key),
+        Op::AtOrBefore => Test::AtOrBefore(key),
+    });
+
+    Ok(Some((test, value)))
+}
+
+fn seconds_before(now: Instant, seconds: i64) -> Instant {
+    now.plus_nanos(-i128::from(seconds) * 1_000_000_000)
+}
+
+/// What a field that compares so holds at a point in time.
+fn time_key(compare: Compare, at: Instant) -> Key {
+    match compare {
+        Compare::Instant => Key::Number(at.nanos()),
+        Compare::Integer => Key::Number(i128::from(at.seconds())),
+        Compare::Text => Key::Text(at.to_rfc3339(0).into()),
+    }
 }
 
 fn refuse_parameters(request: &Request, matched: &Matched, list: &ListSpec) -> Option<Refusal> {
+    let route = matched.spec.routes.get(matched.route);
     for (name, value) in &request.query {
         if list.unsupported.contains(name) {
             let body = format!(
@@ -186,11 +261,13 @@ fn refuse_parameters(request: &Request, matched: &Matched, list: &ListSpec) -> O
             return Some(Box::new(of_json(501, body.into())));
         }
         let paging = &list.paging;
-        let known = list.filters.iter().any(|filter| filter.param == *name)
+        let known = list.filters.iter().any(|filter| filter.param.as_ref() == Some(name))
             || list.sort.param.as_ref() == Some(name)
             || list.sort.direction_param.as_ref() == Some(name)
             || paging.page_param == *name
-            || paging.size_param.as_ref() == Some(name);
+            || paging.size_param.as_ref() == Some(name)
+            || list.shape.parameters().any(|known| known == name)
+            || route.is_some_and(|route| route.query.get(name).is_some());
         if !known && let Some(reply) = &matched.spec.errors.unknown_parameter {
             return Some(Box::new(of_reply(reply, &|key| {
                 parameter_name(matched, key, name, value)
@@ -201,26 +278,19 @@ fn refuse_parameters(request: &Request, matched: &Matched, list: &ListSpec) -> O
     None
 }
 
-fn filter_key(
-    filter: &FilterSpec,
-    matched: &Matched,
-    collection: &str,
-    value: &str,
-) -> Result<Option<Key>> {
-    if !filter.allowed.is_empty() && !filter.allowed.iter().any(|allowed| allowed == value) {
-        return Ok(None);
-    }
-    let spec = matched.spec.collection(collection)?;
-    Ok(spec.fields.get(&filter.field).and_then(|compare| Key::of_text(*compare, value)))
-}
-
 /// The last value of a parameter that occurs more than once, as most servers take it.
-fn parameter<'a>(request: &'a Request, name: &str) -> Option<&'a str> {
-    request.query.iter().rev().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
+pub(crate) fn last_parameter<'a>(query: &'a [(String, String)], name: &str) -> Option<&'a str> {
+    query.iter().rev().find(|(key, _)| key == name).map(|(_, value)| value.as_str())
 }
 
-fn invalid(matched: &Matched, parameter: &str, value: &str) -> Refusal {
+pub(crate) fn invalid(matched: &Matched, parameter: &str, value: &str) -> Refusal {
     let reply = &matched.spec.errors.invalid_parameter;
+    Box::new(of_reply(reply, &|name| parameter_name(matched, name, parameter, value)))
+}
+
+fn refused_filter(matched: &Matched, filter: &FilterSpec, value: &str) -> Refusal {
+    let reply = filter.invalid.as_ref().unwrap_or(&matched.spec.errors.invalid_parameter);
+    let parameter = filter.param.as_deref().unwrap_or(&filter.field);
     Box::new(of_reply(reply, &|name| parameter_name(matched, name, parameter, value)))
 }
 
@@ -235,21 +305,18 @@ fn parameter_name(matched: &Matched, name: &str, parameter: &str, value: &str) -
 /// Stands where the rows go; raw NUL occurs in no JSON.
 const ROWS: &[u8] = b"[\0]";
 
-fn fill_envelope(
-    list: &ListSpec,
-    matched: &Matched,
+/// A body around rows that are joined when no lock is held.
+pub(crate) fn fill_envelope(
+    body: &Template,
     rows: Vec<Bytes>,
-    next: Option<usize>,
-    total: usize,
+    names: &dyn Fn(&str) -> Value,
 ) -> Content {
-    let number = |n: usize| Value::Integer(i64::try_from(n).unwrap_or(i64::MAX));
     let names = |name: &str| match name {
         "rows" => Value::Json(Bytes::from_static(ROWS)),
-        "next_page" => next.map_or(Value::Null, number),
-        "total" => number(total),
-        other => matched.name(other),
+        "count" => count(rows.len()),
+        other => names(other),
     };
-    let rendered = Bytes::from(list.body.render(&names));
+    let rendered = Bytes::from(body.render(&names));
     match rendered.iter().position(|byte| *byte == 0) {
         Some(at) => {
             Content::Rows { before: rendered.slice(..at), rows, after: rendered.slice(at + 1..) }
@@ -258,47 +325,59 @@ fn fill_envelope(
     }
 }
 
-/// `prev`, `next`, `last`, `first`, in the order of the real header; each carries every parameter
-/// of the request. `None` if there is but one page.
-fn link_header(
+pub(crate) fn count(n: usize) -> Value {
+    Value::Integer(i64::try_from(n).unwrap_or(i64::MAX))
+}
+
+fn fill_list(
     request: &Request,
     matched: &Matched,
-    paging: &PagingSpec,
-    page: usize,
-    next: Option<usize>,
-    last: usize,
-) -> Option<String> {
-    let path = paging.link_path.as_ref()?.render_text(&|name: &str| matched.name(name));
-    let own = request.base_url.as_str();
-    let url = |base: &str, number: usize| {
-        let mut query = url::form_urlencoded::Serializer::new(String::new());
-        let mut placed = false;
-        for (key, value) in &request.query {
-            if *key != paging.page_param {
-                query.append_pair(key, value);
-            } else if !placed {
-                query.append_pair(key, &number.to_string());
-                placed = true;
-            }
-        }
-        if !placed {
-            query.append_pair(&paging.page_param, &number.to_string());
-        }
-        format!("{base}{path}?{}", query.finish())
+    list: &ListSpec,
+    rows: Vec<Bytes>,
+    total: usize,
+    around: &Around,
+) -> Content {
+    let typed = |value: &Option<String>| match (value, list.paging.style) {
+        (None, _) => Value::Null,
+        (Some(text), Style::Cursor) => Value::text(text),
+        (Some(text), _) => text.parse().map_or(Value::Null, Value::Integer),
     };
-    let next_base = request.tricks.foreign_origin.as_deref().unwrap_or(own);
-    let links = [
-        ("prev", own, (page > 1).then(|| (page - 1).min(last))),
-        ("next", next_base, next),
-        ("last", own, (page != last && last > 1).then_some(last)),
-        ("first", own, (page > 1).then_some(1)),
-    ];
-    let links: Vec<String> = links
-        .into_iter()
-        .filter_map(|(rel, base, number)| {
-            number.map(|number| format!("<{}>; rel=\"{rel}\"", url(base, number)))
-        })
-        .collect();
+    let url = |value: &Option<String>| match value {
+        Some(value) => {
+            let own = &request.base_url;
+            let base = request.tricks.foreign_origin.as_ref().unwrap_or(own);
+            Value::text(&page_url(request, list, base, &request.path, value))
+        }
+        None => Value::Null,
+    };
+    fill_envelope(&list.body, rows, &|name: &str| match name {
+        "total" => count(total),
+        "next_page" | "next_offset" | "next_token" | "end_time" => typed(&around.next),
+        "previous_page" | "previous_token" => typed(&around.previous),
+        "last_token" => typed(&around.last),
+        "next_url" => url(&around.next),
+        "previous_url" => url(&around.previous),
+        "last_url" => url(&around.last),
+        "has_more" => Value::Bool(around.more),
+        "end_of_stream" => Value::Bool(!around.more),
+        other => matched.name(other),
+    })
+}
 
-    (!links.is_empty()).then(|| links.join(", "))
+fn choose_body(request: &Request, choice: &BodyFieldsSpec, body: Content) -> Content {
+    let paths = |param: &str| -> Vec<&str> {
+        last_parameter(&request.query, param)
+            .map(|list| list.split(',').collect())
+            .unwrap_or_default()
+    };
+    let mut bytes = body.into_bytes();
+    let (include, exclude) = (paths(&choice.include), paths(&choice.exclude));
+    if !include.is_empty() {
+        bytes = include_paths(&bytes, &include);
+    }
+    if !exclude.is_empty() {
+        bytes = exclude_paths(&bytes, &exclude);
+    }
+
+    Content::Whole(bytes)
 }

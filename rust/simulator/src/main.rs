@@ -3,7 +3,7 @@
 
 use clap::{Parser, Subcommand, ValueEnum};
 use lakeflow_core::{Error, Result};
-use lakeflow_simulator::{Origin, Replay, Simulator};
+use lakeflow_simulator::{Origin, Recorder, Replay, Simulator};
 use std::io::{Read, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
@@ -37,9 +37,30 @@ enum Command {
         /// Enforce a request limit per window, as github=5000.
         #[arg(long = "rate-limit", value_parser = limit)]
         rate_limits: Vec<(String, u64)>,
+        /// Source whose documented limits are all enforced; may be repeated.
+        #[arg(long = "enforce-rate-limits")]
+        enforced: Vec<String>,
+        /// Source that issues its tokens at /<source>/oauth/token; may be repeated.
+        #[arg(long = "oauth")]
+        oauth: Vec<String>,
         /// Keep rendered pages in memory.
         #[arg(long)]
         cache_bodies: bool,
+        /// End when standard input closes.
+        #[arg(long)]
+        until_stdin_closes: bool,
+    },
+    /// Forwards to a real host and stores the exchanges, without secrets, for `replay`.
+    Record {
+        /// Port; 0 takes a free one.
+        #[arg(long, default_value_t = 0)]
+        port: u16,
+        /// The file to write.
+        #[arg(long)]
+        to: PathBuf,
+        /// The host, as https://api.example.com.
+        #[arg(long)]
+        upstream: String,
         /// End when standard input closes.
         #[arg(long)]
         until_stdin_closes: bool,
@@ -119,6 +140,8 @@ async fn run(command: Command) -> Result<()> {
             seed,
             faults,
             rate_limits,
+            enforced,
+            oauth,
             cache_bodies,
             until_stdin_closes,
         } => {
@@ -136,6 +159,12 @@ async fn run(command: Command) -> Result<()> {
             for (source, limit) in &rate_limits {
                 builder = builder.rate_limit(source, *limit);
             }
+            for source in &enforced {
+                builder = builder.enforce_rate_limits(source);
+            }
+            for source in &oauth {
+                builder = builder.oauth(source);
+            }
             let simulator = builder.start().await?;
             let base_urls: serde_json::Map<String, serde_json::Value> = sources
                 .iter()
@@ -143,6 +172,11 @@ async fn run(command: Command) -> Result<()> {
                 .collect();
             announce(&serde_json::json!({ "url": simulator.url(), "base_urls": base_urls }))?;
             wait(simulator.run(), until_stdin_closes).await;
+        }
+        Command::Record { port, to, upstream, until_stdin_closes } => {
+            let recorder = Recorder::start_on(port, &upstream, &to).await?;
+            announce(&serde_json::json!({ "url": recorder.url() }))?;
+            wait(recorder.run(), until_stdin_closes).await;
         }
         Command::Replay { port, recording, keep_origin, until_stdin_closes } => {
             let origin = if keep_origin { Origin::Kept } else { Origin::Rewritten };

@@ -1,10 +1,12 @@
 //! Recorded traffic, served again.
 
 use crate::answer::Answer;
+use crate::redact::{redact_body, redact_pairs};
 use crate::simulator::{LoggedRequest, build, failure, lock};
 use crate::template::OrderedMap;
 use crate::wire::{Delivery, Listener, ResetSwitch, body};
 use bytes::Bytes;
+use http_body_util::{BodyExt, Limited};
 use lakeflow_core::{Error, Result};
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -13,8 +15,11 @@ use std::sync::{Arc, Mutex};
 use tokio::task::JoinHandle;
 
 /// Headers that describe how the recorded bytes travelled; the new ones travel anew.
-const TRANSPORT_HEADERS: &[&str] =
+pub(crate) const TRANSPORT_HEADERS: &[&str] =
     &["content-length", "transfer-encoding", "content-encoding", "connection", "keep-alive"];
+
+/// Longer request bodies are taken as empty.
+const MAX_REQUEST_BYTES: usize = 64 * 1024 * 1024;
 
 /// Which origin the URLs in recorded headers and bodies have when they are served.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -31,6 +36,9 @@ struct Recorded {
     scope: String,
     method: String,
     path: String,
+    /// The body of the request, JSON or text.
+    #[serde(default)]
+    body: Option<Box<RawValue>>,
     status: u16,
     #[serde(default)]
     response: Option<Box<RawValue>>,
@@ -44,6 +52,8 @@ struct Exchange {
     method: String,
     /// Path with query, as recorded.
     target: String,
+    /// The body of the request without secrets; empty: any.
+    request: String,
     status: u16,
     headers: Vec<(String, String)>,
     body: Bytes,
@@ -59,7 +69,8 @@ struct State {
 /// A server on a free port of 127.0.0.1 that answers from a recording; stops when dropped.
 ///
 /// The first recorded exchange answers every request with its method and path, whatever the
-/// query; the others answer exactly their method, path and query. Anything else gets status 501
+/// query; the others answer exactly their method, path, query and, if one was recorded, JSON body.
+/// Anything else gets status 501
 /// and an error that names the closest recorded request.
 pub struct Replay {
     url: String,
@@ -96,7 +107,11 @@ impl Replay {
         let server = listener.serve(move |request, _| {
             let state = shared.clone();
             async move {
-                let answer = state.answer(request.method().as_str(), request.uri());
+                let (parts, incoming) = request.into_parts();
+                // A body that breaks off is no recorded one either.
+                let body_of = Limited::new(incoming, MAX_REQUEST_BYTES).collect().await;
+                let received = body_of.map(|collected| collected.to_bytes()).unwrap_or_default();
+                let answer = state.answer(parts.method.as_str(), &parts.uri, &received);
                 let bytes = answer.body.into_bytes();
                 build(
                     answer.status,
@@ -133,14 +148,14 @@ impl Drop for Replay {
 }
 
 impl State {
-    fn answer(&self, method: &str, uri: &hyper::Uri) -> Answer {
+    fn answer(&self, method: &str, uri: &hyper::Uri, request: &[u8]) -> Answer {
         let target = uri.path_and_query().map_or("/", |target| target.as_str());
         if (method, target) == ("GET", "/_simulator/requests") {
             let requests = lock(&self.requests).clone();
             let json = serde_json::to_vec(&requests).unwrap_or_default();
             return crate::answer::of_json(200, json.into());
         }
-        let answer = match self.find(method, target) {
+        let answer = match self.find(method, target, &normal(&redact_body(request))) {
             Some(exchange) => Answer {
                 status: exchange.status,
                 headers: exchange.headers.clone(),
@@ -165,8 +180,12 @@ impl State {
         answer
     }
 
-    fn find(&self, method: &str, target: &str) -> Option<&Exchange> {
-        let same = |exchange: &Exchange| exchange.method == method && exchange.target == target;
+    fn find(&self, method: &str, target: &str, request: &str) -> Option<&Exchange> {
+        let same = |exchange: &Exchange| {
+            exchange.method == method
+                && exchange.target == redacted(target)
+                && (exchange.request.is_empty() || exchange.request == request)
+        };
         let mut asked = lock(&self.asked);
         let exact = self
             .exchanges
@@ -180,7 +199,8 @@ impl State {
         }
 
         let first = self.exchanges.first()?;
-        (first.method == method && path_of(&first.target) == path_of(target)).then_some(first)
+        let fits = first.method == method && path_of(&first.target) == path_of(target);
+        (fits && first.request.is_empty()).then_some(first)
     }
 
     fn unknown(&self, method: &str, target: &str) -> Answer {
@@ -195,6 +215,20 @@ impl State {
             .unwrap_or_default();
         failure(501, &format!("no recorded exchange for '{asked}', the closest is '{closest}'"))
     }
+}
+
+/// A target as a recording has it: secret values of the query replaced.
+fn redacted(target: &str) -> String {
+    match target.split_once('?') {
+        Some((path, query)) => format!("{path}?{}", redact_pairs(query)),
+        None => target.to_owned(),
+    }
+}
+
+/// JSON in one spelling, other text as it is.
+fn normal(body: &str) -> String {
+    serde_json::from_str::<serde_json::Value>(body)
+        .map_or_else(|_| body.to_owned(), |json| json.to_string())
 }
 
 fn path_of(target: &str) -> &str {
@@ -243,9 +277,15 @@ fn exchange(recorded: Recorded, own: Option<&str>) -> Result<Exchange> {
         })
         .collect();
 
+    let request = recorded.body.as_ref().map_or_else(String::new, |json| {
+        let text = serde_json::from_str::<String>(json.get());
+        normal(&text.unwrap_or_else(|_| json.get().to_owned()))
+    });
+
     Ok(Exchange {
         method: recorded.method.to_uppercase(),
         target: recorded.path.clone(),
+        request,
         status: recorded.status,
         headers,
         body: rewrite(&body).into(),

@@ -5,6 +5,7 @@ use crate::answer::{Answer, Content, Request, Tricks, answer, http_date, of_json
 use crate::churn::{Churn, Grow, Movement};
 use crate::clock::SimulatorClock;
 use crate::fault::{Fault, FaultKind, Faults};
+use crate::oauth::OAuth;
 use crate::wire::{Body, Delivery, Listener, ResetSwitch, body};
 use crate::world::{SourceSetup, World};
 use bytes::Bytes;
@@ -191,6 +192,14 @@ impl Simulator {
         self.with_world(|world| world.movements.clear());
     }
 
+    /// See [`World::expire_tokens`].
+    ///
+    /// # Errors
+    /// As there.
+    pub fn expire_tokens(&self, source: &str) -> Result<()> {
+        self.with_world(|world| world.expire_tokens(source))
+    }
+
     /// The present time of the simulator.
     pub fn now(&self) -> Instant {
         self.shared.clock.now()
@@ -253,16 +262,42 @@ impl Builder {
         self
     }
 
-    /// The only password or token that a source accepts; by default any that is not blank.
+    /// A password, key or token that a source accepts; may be called again for another one. By
+    /// default any that is not blank is accepted.
     pub fn credential(mut self, source: &str, secret: &str) -> Self {
-        self.setup(source).credential = Some(secret.to_owned());
+        self.setup(source).credentials.insert(secret.to_owned());
         self
     }
 
-    /// Refuses more requests than this per window of the source; by default the headers show a
-    /// limit and none is enforced.
+    /// As [`oauth_with`](Self::oauth_with), with the default [`OAuth`].
+    pub fn oauth(self, source: &str) -> Self {
+        self.oauth_with(source, OAuth::default())
+    }
+
+    /// Gives a source a token endpoint, `POST {base_url}/oauth/token` (client credentials, refresh
+    /// tokens with rotation). The source then accepts `Authorization: Bearer` with the tokens that
+    /// were issued and have not expired, and each [`credential`](Self::credential).
+    pub fn oauth_with(mut self, source: &str, oauth: OAuth) -> Self {
+        self.setup(source).oauth = Some(oauth);
+        self
+    }
+
+    /// Switches a collection off: see [`World::switch_off`].
+    pub fn off(mut self, source: &str, collection: &str) -> Self {
+        self.setup(source).off.insert(collection.to_owned());
+        self
+    }
+
+    /// Refuses more requests than this per window of the source's first limit; by default the
+    /// headers show the limits and none is enforced.
     pub fn rate_limit(mut self, source: &str, requests: u64) -> Self {
         self.setup(source).rate_limit = Some(requests);
+        self
+    }
+
+    /// Enforces every limit of the source with its documented number.
+    pub fn enforce_rate_limits(mut self, source: &str) -> Self {
+        self.setup(source).enforce_rate_limits = true;
         self
     }
 
@@ -383,7 +418,11 @@ async fn handle(
             FaultKind::Latency { ms } => tokio::time::sleep(Duration::from_millis(ms)).await,
             FaultKind::RepeatLink => request.tricks.repeat_link = true,
             FaultKind::ForeignLink { origin } => request.tricks.foreign_origin = Some(origin),
+            FaultKind::RestartLink => request.tricks.restart_link = true,
             FaultKind::EmptyPage => request.tricks.empty_page = true,
+            FaultKind::HideChanged { seconds } => {
+                request.tricks.hide_changed_seconds = Some(seconds);
+            }
             other => spoils.push(other),
         }
     }

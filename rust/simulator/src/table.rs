@@ -1,9 +1,10 @@
 //! Records of one collection and scope, with sorted indexes that follow every change.
 
 use crate::spec::CollectionSpec;
+use crate::template::OrderedMap;
 use crate::value::Key;
 use bytes::Bytes;
-use lakeflow_core::{Error, Result};
+use lakeflow_core::{Error, Instant, Result};
 use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
 use serde_json::Value as Json;
 use std::borrow::Cow;
@@ -20,6 +21,8 @@ pub(crate) type Slot = u32;
 #[derive(Debug)]
 struct Row {
     json: Bytes,
+    /// When it was written; none: before the server started.
+    changed: Option<Instant>,
     /// One per indexed field of the collection, in its order.
     keys: Box<[Key]>,
 }
@@ -33,24 +36,59 @@ pub(crate) struct ViewKey {
     pub(crate) equal: Vec<(usize, Key)>,
 }
 
-/// A lower or upper limit of an indexed field.
+/// A condition on an indexed field. Null lies below every value and fulfils no upper bound.
 #[derive(Clone, Debug, PartialEq)]
-pub(crate) struct Bound {
+pub(crate) struct Condition {
     pub(crate) field: usize,
-    pub(crate) lower: bool,
-    pub(crate) inclusive: bool,
-    pub(crate) key: Key,
+    pub(crate) test: Test,
 }
 
-impl Bound {
+/// What a field is compared with.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Test {
+    After(Key),
+    AtOrAfter(Key),
+    Before(Key),
+    AtOrBefore(Key),
+    Among(Vec<Key>),
+    NotAmong(Vec<Key>),
+}
+
+impl Condition {
     fn holds(&self, key: &Key) -> bool {
-        match (self.lower, self.inclusive) {
-            (true, true) => *key >= self.key,
-            (true, false) => *key > self.key,
-            (false, true) => *key <= self.key && *key != Key::Null,
-            (false, false) => *key < self.key && *key != Key::Null,
+        match &self.test {
+            Test::After(bound) => key > bound,
+            Test::AtOrAfter(bound) => key >= bound,
+            Test::Before(bound) => key < bound && *key != Key::Null,
+            Test::AtOrBefore(bound) => key <= bound && *key != Key::Null,
+            Test::Among(keys) => keys.contains(key),
+            Test::NotAmong(keys) => !keys.contains(key),
         }
     }
+}
+
+/// Which records a list holds, and in which order.
+#[derive(Clone, Debug, Default, PartialEq)]
+pub(crate) struct Query {
+    pub(crate) view: ViewKey,
+    /// All of these hold.
+    pub(crate) all: Vec<Condition>,
+    /// Every condition of one of these holds; empty: no such demand.
+    pub(crate) any: Vec<Vec<Condition>>,
+    pub(crate) descending: bool,
+    /// Only records that did not change after this time.
+    pub(crate) unchanged_since: Option<Instant>,
+}
+
+/// Where in a list a page begins.
+#[derive(Clone, Debug, PartialEq)]
+pub(crate) enum Start {
+    /// After so many records.
+    Offset(usize),
+    /// After the place of a record, whether it is still there or not.
+    After(Key, Slot),
+    /// The page that ends before that place.
+    Before(Key, Slot),
 }
 
 /// The records of one page, and how many there are on all pages.
@@ -58,6 +96,8 @@ impl Bound {
 pub(crate) struct Found {
     pub(crate) slots: Vec<Slot>,
     pub(crate) total: usize,
+    /// Whether records follow in the direction of the walk.
+    pub(crate) more: bool,
 }
 
 #[derive(Debug)]
@@ -113,11 +153,12 @@ impl Table {
         self.unique.get(at)?.get(value).copied()
     }
 
-    /// Adds the record, or replaces the one with the same key (the first unique field).
+    /// Adds the record, or replaces the one with the same key (the first unique field), as changed
+    /// at `changed`; none: since ever.
     ///
     /// # Errors
     /// `DataInvalid` if it is not an object or lacks its key.
-    pub(crate) fn upsert(&mut self, json: Bytes) -> Result<Slot> {
+    pub(crate) fn upsert(&mut self, json: Bytes, changed: Option<Instant>) -> Result<Slot> {
         let record = self.known_fields(&json)?;
         let unique = self.unique_values(&record);
         let slot = match (self.spec.unique.first(), unique.first()) {
@@ -154,7 +195,7 @@ impl Table {
             .map(|(field, compare)| Key::of_json(*compare, at_path(&record, field)))
             .collect();
         if let Some(place) = self.rows.get_mut(slot as usize) {
-            *place = Some(Row { json, keys });
+            *place = Some(Row { json, changed, keys });
         }
         self.live += 1;
         self.place_in_views(slot);
@@ -182,51 +223,87 @@ impl Table {
         self.version += 1;
     }
 
-    /// Records number `offset..offset + limit` of the list that `view` and `bounds` describe.
-    pub(crate) fn query(
-        &mut self,
-        view: &ViewKey,
-        bounds: &[Bound],
-        descending: bool,
-        offset: usize,
-        limit: usize,
-    ) -> Found {
-        self.ensure_view(view);
-        let Some(slots) = self.views.get(view) else { return Found::default() };
-        let (range_bounds, others): (Vec<&Bound>, Vec<&Bound>) =
-            bounds.iter().partition(|bound| Some(bound.field) == view.sort);
-        let mut low = 0;
-        let mut high = slots.len();
-        for bound in range_bounds {
-            let key = |slot: &Slot| self.key(*slot, bound.field);
-            if bound.lower {
-                low = low.max(slots.partition_point(|slot| !bound.holds(key(slot))));
-            } else {
-                let nulls = slots.partition_point(|slot| *key(slot) == Key::Null);
-                low = low.max(nulls);
-                let ahead =
-                    slots.partition_point(|slot| *key(slot) == Key::Null || bound.holds(key(slot)));
-                high = high.min(ahead);
+    /// At most `limit` records of the list that `query` describes, from `start` on.
+    pub(crate) fn query(&mut self, query: &Query, start: &Start, limit: usize) -> Found {
+        self.ensure_view(&query.view);
+        let Some(slots) = self.views.get(&query.view) else { return Found::default() };
+        let sort = query.view.sort;
+        let (ranges, others): (Vec<&Condition>, Vec<&Condition>) =
+            query.all.iter().partition(|condition| {
+                Some(condition.field) == sort
+                    && !matches!(condition.test, Test::Among(_) | Test::NotAmong(_))
+            });
+        let range = self.range(slots, &ranges);
+        let plain = others.is_empty() && query.any.is_empty() && query.unchanged_since.is_none();
+        let holds = |slot: &Slot| {
+            plain
+                || (others.iter().all(|c| c.holds(self.key(*slot, c.field)))
+                    && (query.any.is_empty()
+                        || query
+                            .any
+                            .iter()
+                            .any(|group| group.iter().all(|c| c.holds(self.key(*slot, c.field)))))
+                    && query.unchanged_since.is_none_or(|since| {
+                        self.row(*slot).and_then(|row| row.changed).is_none_or(|at| at <= since)
+                    }))
+        };
+        let kept: Vec<Slot>;
+        let list: &[Slot] = if plain {
+            range
+        } else {
+            kept = range.iter().copied().filter(holds).collect();
+            &kept
+        };
+        let place = |key: &Key, at: Slot, inclusive: bool| {
+            list.partition_point(|slot| {
+                let order = (self.order(*slot, &query.view), (key, at));
+                if inclusive { order.0 <= order.1 } else { order.0 < order.1 }
+            })
+        };
+        let (backward, rest) = match (start, query.descending) {
+            (Start::Offset(offset), false) => (false, list.get(*offset..)),
+            (Start::Offset(offset), true) => {
+                (true, list.len().checked_sub(*offset).and_then(|end| list.get(..end)))
             }
-        }
-        let range = slots.get(low..high.max(low)).unwrap_or_default();
-        if others.is_empty() {
-            let chosen = if descending {
-                range.iter().rev().skip(offset).take(limit).copied().collect()
-            } else {
-                range.iter().skip(offset).take(limit).copied().collect()
-            };
-            return Found { slots: chosen, total: range.len() };
+            (Start::After(key, at), false) => (false, list.get(place(key, *at, true)..)),
+            (Start::After(key, at), true) => (true, list.get(..place(key, *at, false))),
+            (Start::Before(key, at), false) => (true, list.get(..place(key, *at, false))),
+            (Start::Before(key, at), true) => (false, list.get(place(key, *at, true)..)),
+        };
+        let rest = rest.unwrap_or_default();
+        let mut chosen: Vec<Slot> = if backward {
+            rest.iter().rev().take(limit).copied().collect()
+        } else {
+            rest.iter().take(limit).copied().collect()
+        };
+        if matches!(start, Start::Before(..)) {
+            chosen.reverse();
         }
 
-        let holds =
-            |slot: &&Slot| others.iter().all(|bound| bound.holds(self.key(**slot, bound.field)));
-        let kept: Vec<Slot> = if descending {
-            range.iter().rev().filter(holds).copied().collect()
-        } else {
-            range.iter().filter(holds).copied().collect()
-        };
-        Found { slots: kept.iter().skip(offset).take(limit).copied().collect(), total: kept.len() }
+        Found { more: rest.len() > chosen.len(), slots: chosen, total: list.len() }
+    }
+
+    /// The place of a record in the order of `view`, for [`Start`].
+    pub(crate) fn place(&self, slot: Slot, view: &ViewKey) -> (Key, Slot) {
+        let (key, slot) = self.order(slot, view);
+        (key.clone(), slot)
+    }
+
+    /// The part of a sorted list that fulfils conditions on its sort field.
+    fn range<'a>(&self, slots: &'a [Slot], ranges: &[&Condition]) -> &'a [Slot] {
+        let (mut low, mut high) = (0, slots.len());
+        for condition in ranges {
+            let key = |slot: &Slot| self.key(*slot, condition.field);
+            if matches!(condition.test, Test::After(_) | Test::AtOrAfter(_)) {
+                low = low.max(slots.partition_point(|slot| !condition.holds(key(slot))));
+            } else {
+                low = low.max(slots.partition_point(|slot| *key(slot) == Key::Null));
+                let ahead = |slot: &Slot| *key(slot) == Key::Null || condition.holds(key(slot));
+                high = high.min(slots.partition_point(ahead));
+            }
+        }
+
+        slots.get(low..high.max(low)).unwrap_or_default()
     }
 
     fn row(&self, slot: Slot) -> Option<&Row> {
@@ -367,6 +444,14 @@ pub(crate) fn at_path<'a>(record: &'a Json, path: &str) -> &'a Json {
     path.split('.').try_fold(record, |value, part| value.get(part)).unwrap_or(&Json::Null)
 }
 
+/// Whether the fields of a record, as text, are these.
+pub(crate) fn reads_as(json: &[u8], only: &OrderedMap<String>) -> bool {
+    let record: Json = serde_json::from_slice(json).unwrap_or_default();
+    only.iter().all(|(field, value)| {
+        unique_text(at_path(&record, field)).is_some_and(|text| text == *value)
+    })
+}
+
 fn unique_text(value: &Json) -> Option<String> {
     match value {
         Json::Null => None,
@@ -390,7 +475,7 @@ fields: {at: instant, state: text, n: integer}
 
     fn put(table: &mut Table, id: u32, at: &str, state: &str, n: i64) -> Slot {
         let record = json!({"id": id, "at": at, "state": state, "n": n});
-        table.upsert(record.to_string().into()).unwrap()
+        table.upsert(record.to_string().into(), None).unwrap()
     }
 
     fn filled() -> Table {
@@ -403,41 +488,96 @@ fields: {at: instant, state: text, n: integer}
         table
     }
 
-    fn bound(field: usize, lower: bool, inclusive: bool, text: &str) -> Bound {
-        let key = Key::of_text(crate::value::Compare::Instant, text).unwrap();
-        Bound { field, lower, inclusive, key }
+    fn at(text: &str) -> Key {
+        Key::of_text(crate::value::Compare::Instant, text).unwrap()
+    }
+
+    fn query(sort: usize, descending: bool) -> Query {
+        Query { view: by(sort), descending, ..Query::default() }
+    }
+
+    fn by(sort: usize) -> ViewKey {
+        ViewKey { sort: Some(sort), equal: ANY }
     }
 
     const ANY: Vec<(usize, Key)> = Vec::new();
 
     #[test]
     fn queries_sort_bound_and_filter() {
-        let by_time = ViewKey { sort: Some(0), equal: ANY };
-        let open = ViewKey { sort: Some(0), equal: vec![(1, Key::Text("open".into()))] };
-        let by_n = ViewKey { sort: Some(2), equal: ANY };
-        let arrival = ViewKey::default();
-        let second = "2024-01-02T00:00:00Z";
+        let second = || at("2024-01-02T00:00:00Z");
+        let text = |state: &str| Key::Text(state.into());
+        let on = |field, test| Condition { field, test };
+        let with = |query: Query, test| Query { all: vec![on(0, test)], ..query };
+        let open = ViewKey { sort: Some(0), equal: vec![(1, text("open"))] };
+        let open = Query { view: open, ..Query::default() };
+        let any = vec![
+            vec![on(1, Test::Among(vec![text("closed")]))],
+            vec![on(2, Test::Before(Key::Number(2)))],
+        ];
+        let among = Test::Among(vec![Key::Null, second()]);
         let cases = [
-            (&by_time, vec![], false, 0, 9, vec![4, 1, 2, 3, 0], 5),
-            (&by_time, vec![], true, 0, 9, vec![0, 3, 2, 1, 4], 5),
-            (&by_time, vec![], false, 1, 2, vec![1, 2], 5),
-            (&by_time, vec![], false, 5, 2, vec![], 5),
-            (&by_time, vec![bound(0, true, true, second)], false, 0, 9, vec![2, 3, 0], 3),
-            (&by_time, vec![bound(0, true, false, second)], false, 0, 9, vec![0], 1),
-            (&by_time, vec![bound(0, false, true, second)], false, 0, 9, vec![1, 2, 3], 3),
-            (&by_time, vec![bound(0, false, false, second)], false, 0, 9, vec![1], 1),
-            (&open, vec![bound(0, true, true, second)], false, 0, 9, vec![3, 0], 2),
-            (&by_n, vec![bound(0, true, true, second)], false, 0, 2, vec![3, 2], 3),
-            (&by_n, vec![bound(0, true, true, second)], true, 0, 9, vec![0, 2, 3], 3),
-            (&arrival, vec![], false, 0, 9, vec![0, 1, 2, 3, 4], 5),
+            (query(0, false), 0, 9, vec![4, 1, 2, 3, 0], 5),
+            (query(0, true), 0, 9, vec![0, 3, 2, 1, 4], 5),
+            (query(0, false), 1, 2, vec![1, 2], 5),
+            (query(0, true), 1, 2, vec![3, 2], 5),
+            (query(0, false), 5, 2, vec![], 5),
+            (query(0, true), 9, 2, vec![], 5),
+            (with(query(0, false), Test::AtOrAfter(second())), 0, 9, vec![2, 3, 0], 3),
+            (with(query(0, false), Test::After(second())), 0, 9, vec![0], 1),
+            (with(query(0, false), Test::AtOrBefore(second())), 0, 9, vec![1, 2, 3], 3),
+            (with(query(0, false), Test::Before(second())), 0, 9, vec![1], 1),
+            (with(query(0, false), among.clone()), 0, 9, vec![4, 2, 3], 3),
+            (with(query(0, false), Test::NotAmong(vec![second()])), 0, 9, vec![4, 1, 0], 3),
+            (with(open, Test::AtOrAfter(second())), 0, 9, vec![3, 0], 2),
+            (with(query(2, false), Test::AtOrAfter(second())), 0, 2, vec![3, 2], 3),
+            (with(query(2, true), Test::AtOrAfter(second())), 0, 9, vec![0, 2, 3], 3),
+            (Query { any, ..query(0, false) }, 0, 9, vec![4, 2], 2),
+            (Query::default(), 0, 9, vec![0, 1, 2, 3, 4], 5),
         ];
         let mut table = filled();
-        for (view, bounds, descending, offset, limit, slots, total) in cases {
+        for (query, offset, limit, slots, total) in cases {
+            let more = total > offset + slots.len();
             assert_eq!(
-                table.query(view, &bounds, descending, offset, limit),
-                Found { slots, total },
-                "{view:?} {bounds:?} {descending}"
+                table.query(&query, &Start::Offset(offset), limit),
+                Found { slots, total, more },
+                "{query:?}"
             );
+        }
+    }
+
+    #[test]
+    fn a_place_in_the_list_outlives_its_record() {
+        let mut table = filled();
+        let (key, slot) = table.place(2, &by(0));
+        let after = Start::After(key.clone(), slot);
+        let before = Start::Before(key, slot);
+        for _ in 0..2 {
+            let cases = [
+                (false, &after, 9, vec![3, 0], false),
+                (false, &after, 1, vec![3], true),
+                (true, &after, 9, vec![1, 4], false),
+                (false, &before, 1, vec![1], true),
+                (false, &before, 9, vec![4, 1], false),
+                (true, &before, 9, vec![0, 3], false),
+            ];
+            for (descending, start, limit, slots, more) in cases {
+                let total = table.len();
+                let found = table.query(&query(0, descending), start, limit);
+                assert_eq!(found, Found { slots, total, more }, "{start:?} {descending}");
+            }
+            table.remove(2);
+        }
+    }
+
+    #[test]
+    fn what_changed_lately_can_be_hidden() {
+        let mut table = filled();
+        let record = json!({"id": 3, "at": "2024-01-09T00:00:00Z"}).to_string();
+        table.upsert(record.into(), Some(Instant::from_parts(100, 0))).unwrap();
+        for (since, slots) in [(100, vec![4, 1, 3, 0, 2]), (99, vec![4, 1, 3, 0])] {
+            let unchanged_since = Some(Instant::from_parts(since, 0));
+            let query = Query { unchanged_since, ..query(0, false) };
+            assert_eq!(table.query(&query, &Start::Offset(0), 9).slots, slots);
         }
     }
 
@@ -463,9 +603,10 @@ fields: {at: instant, state: text, n: integer}
                 put(&mut kept, id, &at, state, i64::try_from(mix.below(5)).unwrap());
             }
             for view in &views {
-                let incremental = kept.query(view, &[], false, 0, 99);
+                let query = Query { view: view.clone(), ..Query::default() };
+                let incremental = kept.query(&query, &Start::Offset(0), 99);
                 let mut views_before = std::mem::take(&mut kept.views);
-                let anew = kept.query(view, &[], false, 0, 99);
+                let anew = kept.query(&query, &Start::Offset(0), 99);
                 std::mem::swap(&mut kept.views, &mut views_before);
                 assert_eq!(incremental, anew, "step {step}");
                 assert!(anew.total <= kept.len());
@@ -476,7 +617,7 @@ fields: {at: instant, state: text, n: integer}
     #[test]
     fn records_without_a_key_are_refused() {
         let mut table = table();
-        let error = table.upsert("{\"at\":null}".into()).unwrap_err();
+        let error = table.upsert("{\"at\":null}".into(), None).unwrap_err();
         assert_eq!(error.message(), "a record lacks its key 'id'");
         assert_eq!(table.len(), 0);
     }

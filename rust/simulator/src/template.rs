@@ -7,7 +7,7 @@ use std::fmt;
 /// A JSON value whose texts may hold `${name}`; objects keep the order of the file.
 ///
 /// A text that is exactly one placeholder takes the value's own type; elsewhere the value is
-/// written as text. A key that ends in `?` is left out when its value is null.
+/// written as text. Keys may hold placeholders too. A key that ends in `?` is left out when its value is null or an empty object.
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) enum Template {
     Fixed(Value),
@@ -24,7 +24,7 @@ pub(crate) enum Part {
 
 #[derive(Clone, Debug, PartialEq)]
 pub(crate) struct Field {
-    key: String,
+    key: Template,
     omit_null: bool,
     value: Template,
 }
@@ -82,7 +82,10 @@ impl Template {
                 })
                 .collect(),
             Self::List(items) => items.iter().flat_map(Self::names).collect(),
-            Self::Map(fields) => fields.iter().flat_map(|field| field.value.names()).collect(),
+            Self::Map(fields) => fields
+                .iter()
+                .flat_map(|field| field.key.names().into_iter().chain(field.value.names()))
+                .collect(),
         }
     }
 
@@ -134,11 +137,11 @@ impl Template {
                     if !first {
                         out.push(b',');
                     }
-                    write_json_text(&field.key, out);
+                    write_json_text(&field.key.render_text(names), out);
                     out.push(b':');
                     let value_start = out.len();
                     field.value.write(names, out);
-                    if field.omit_null && out.get(value_start..) == Some(b"null") {
+                    if field.omit_null && matches!(out.get(value_start..), Some(b"null" | b"{}")) {
                         out.truncate(start);
                     } else {
                         first = false;
@@ -226,10 +229,10 @@ impl<'de> Visitor<'de> for TemplateVisitor {
         let mut fields = Vec::new();
         while let Some((key, value)) = map.next_entry::<String, Template>()? {
             let (key, omit_null) = match key.strip_suffix('?') {
-                Some(key) => (key.to_owned(), true),
-                None => (key, false),
+                Some(key) => (key, true),
+                None => (key.as_str(), false),
             };
-            fields.push(Field { key, omit_null, value });
+            fields.push(Field { key: Template::text(key), omit_null, value });
         }
 
         Ok(Template::Map(fields))

@@ -130,6 +130,8 @@ pub(crate) enum TimeFormat {
     /// `2031-03-01T10:00:00Z`, whole seconds.
     #[default]
     Zulu,
+    /// `2031-03-01T10:00:00.000Z`, always three fraction digits.
+    Millis,
     /// `2031-03-01T10:00:00+00:00`, with six fraction digits unless they are zero.
     Offset,
 }
@@ -139,6 +141,7 @@ impl TimeFormat {
     pub(crate) fn write(self, at: Instant) -> String {
         match self {
             Self::Zulu => at.to_rfc3339(0),
+            Self::Millis => at.to_rfc3339(3),
             Self::Offset => {
                 let micros = at.nanos().rem_euclid(1_000_000_000) / 1_000;
                 let text = at.to_rfc3339(if micros == 0 { 0 } else { 6 });
@@ -206,6 +209,7 @@ mod tests {
     fn times_are_written_as_the_source_does() {
         let cases = [
             (TimeFormat::Zulu, 1_500_000_000, "2031-03-01T10:00:01Z"),
+            (TimeFormat::Millis, 1_500_000_000, "2031-03-01T10:00:01.500Z"),
             (TimeFormat::Offset, 0, "2031-03-01T10:00:00+00:00"),
             (TimeFormat::Offset, 1_500_000_000, "2031-03-01T10:00:01.500000+00:00"),
         ];

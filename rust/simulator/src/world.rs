@@ -4,13 +4,15 @@ use crate::churn::Movement;
 use crate::clock::SimulatorClock;
 use crate::corpus::Corpus;
 use crate::fields::Fields;
+use crate::oauth::{OAuth, TokenServer};
+use crate::rate::Rates;
 use crate::spec::{CollectionSpec, EMBEDDED, SourceSpec};
 use crate::table::{Slot, Table, at_path};
 use crate::value::Value;
 use bytes::Bytes;
-use lakeflow_core::{Clock, Error, ErrorKind, Result};
+use lakeflow_core::{Clock, Error, ErrorKind, Instant, Result};
 use serde_json::Value as Json;
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::fmt::Display;
 use std::sync::Arc;
 
@@ -31,18 +33,14 @@ pub(crate) struct SourceState {
     pub(crate) spec: Arc<SourceSpec>,
     pub(crate) corpus: Arc<Corpus>,
     pub(crate) tables: BTreeMap<Place, Table>,
-    /// The only password or token that is accepted; none: any that is not blank.
-    pub(crate) credential: Option<String>,
-    pub(crate) rate: RateState,
+    /// The passwords, keys and tokens that are accepted; none: any that is not blank, unless
+    /// tokens must be issued.
+    pub(crate) credentials: BTreeSet<String>,
+    pub(crate) oauth: Option<TokenServer>,
+    pub(crate) rates: Rates,
     pub(crate) pages: Option<PageCache>,
-}
-
-#[derive(Default)]
-pub(crate) struct RateState {
-    /// Requests per window beyond which the source refuses; none: it never does.
-    pub(crate) enforced: Option<u64>,
-    pub(crate) window_start: i64,
-    pub(crate) used: u64,
+    /// Collections that are switched off.
+    pub(crate) off: BTreeSet<String>,
 }
 
 /// Rendered pages by path and query, valid for one state of the source.
@@ -62,8 +60,11 @@ pub(crate) struct SourceSetup {
     pub(crate) rows: Vec<(String, u64)>,
     /// Records instead of generated ones.
     pub(crate) records: Vec<(String, Vec<Json>)>,
-    pub(crate) credential: Option<String>,
+    pub(crate) credentials: BTreeSet<String>,
+    pub(crate) oauth: Option<OAuth>,
     pub(crate) rate_limit: Option<u64>,
+    pub(crate) enforce_rate_limits: bool,
+    pub(crate) off: BTreeSet<String>,
     pub(crate) cache_bodies: bool,
 }
 
@@ -77,13 +78,50 @@ impl World {
         let named = |e: Error| e.context("source", setup.name.clone());
         let state = SourceState::new(setup, seed, &*self.clock).map_err(named)?;
         self.sources.insert(setup.name.clone(), state);
+        for collection in &setup.off {
+            self.switch_off(&setup.name, collection).map_err(named)?;
+        }
         for (collection, rows) in &setup.rows {
             self.regenerate(&setup.name, collection, *rows).map_err(named)?;
         }
         for (collection, records) in &setup.records {
-            self.replace(&setup.name, collection, records).map_err(named)?;
+            self.replace_at(&setup.name, collection, records, None).map_err(named)?;
         }
 
+        Ok(())
+    }
+
+    /// Switches a collection off: its reads are answered as for an account without the feature.
+    ///
+    /// # Errors
+    /// `ConfigInvalid` for an unknown source or collection.
+    pub fn switch_off(&mut self, source: &str, collection: &str) -> Result<()> {
+        let state = self.source_mut(source)?;
+        state.spec.collection(collection)?;
+        state.off.insert(collection.to_owned());
+        Ok(())
+    }
+
+    /// Switches a collection on again.
+    ///
+    /// # Errors
+    /// As [`switch_off`](Self::switch_off).
+    pub fn switch_on(&mut self, source: &str, collection: &str) -> Result<()> {
+        let state = self.source_mut(source)?;
+        state.spec.collection(collection)?;
+        state.off.remove(collection);
+        Ok(())
+    }
+
+    /// Lets every access token that the source has issued expire.
+    ///
+    /// # Errors
+    /// `ConfigInvalid` for an unknown source or one that issues no tokens.
+    pub fn expire_tokens(&mut self, source: &str) -> Result<()> {
+        let now = self.clock.now();
+        let state = self.source_mut(source)?;
+        let none = || Error::config(format!("source '{source}' was not set up with OAuth"));
+        state.oauth.as_mut().ok_or_else(none)?.expire(now);
         Ok(())
     }
 
@@ -93,9 +131,20 @@ impl World {
     /// `ConfigInvalid` for an unknown source or collection; `DataInvalid` for a record that is no
     /// object or lacks its key.
     pub fn upsert(&mut self, source: &str, collection: &str, record: &Json) -> Result<()> {
+        let now = self.clock.now();
+        self.upsert_at(source, collection, record, Some(now))
+    }
+
+    fn upsert_at(
+        &mut self,
+        source: &str,
+        collection: &str,
+        record: &Json,
+        changed: Option<Instant>,
+    ) -> Result<()> {
         let state = self.source_mut(source)?;
         let place = state.place_of(collection, record)?;
-        state.table(&place)?.upsert(record.to_string().into()).map(|_| ())
+        state.table(&place)?.upsert(record.to_string().into(), changed).map(|_| ())
     }
 
     /// Takes a record away without a trace; false if there is none with this key.
@@ -111,7 +160,8 @@ impl World {
         })
     }
 
-    /// Sets the top-level fields of `fields` in a record; the others stay as they are.
+    /// Sets the fields of `fields` in a record; the others stay as they are. `"a.b"` sets field `b`
+    /// of the object in `a`.
     ///
     /// # Errors
     /// `ConfigInvalid` for an unknown source or collection; `DataInvalid` if there is no such
@@ -124,6 +174,7 @@ impl World {
         fields: &Json,
     ) -> Result<()> {
         let key = key.to_string();
+        let now = self.clock.now();
         let state = self.source_mut(source)?;
         let (place, slot) = state.locate(collection, &key)?.ok_or_else(|| {
             let message = format!("no record '{key}' in '{source}/{collection}'");
@@ -133,9 +184,9 @@ impl World {
         let table = state.table(&place)?;
         let mut record = table.json(slot).and_then(|json| Fields::parse(json)).unwrap_or_default();
         for (field, value) in changes {
-            record.set(field, value.to_string());
+            record.set_at(field, value.to_string());
         }
-        table.upsert(record.render()).map(|_| ())
+        table.upsert(record.render(), Some(now)).map(|_| ())
     }
 
     /// Every record of a collection, by scope and then in order of arrival.
@@ -152,11 +203,22 @@ impl World {
     /// # Errors
     /// As [`upsert`](Self::upsert).
     pub fn replace(&mut self, source: &str, collection: &str, records: &[Json]) -> Result<()> {
+        let now = self.clock.now();
+        self.replace_at(source, collection, records, Some(now))
+    }
+
+    fn replace_at(
+        &mut self,
+        source: &str,
+        collection: &str,
+        records: &[Json],
+        changed: Option<Instant>,
+    ) -> Result<()> {
         let state = self.source_mut(source)?;
         for place in state.places(collection)? {
             state.table(&place)?.clear();
         }
-        records.iter().try_for_each(|record| self.upsert(source, collection, record))
+        records.iter().try_for_each(|record| self.upsert_at(source, collection, record, changed))
     }
 
     /// Sets a record's time stamps to now and counts its counter up, as an edit by a user would.
@@ -233,9 +295,11 @@ impl SourceState {
             spec: spec.clone(),
             corpus: Arc::new(corpus),
             tables: BTreeMap::new(),
-            credential: setup.credential.clone(),
-            rate: RateState { enforced: setup.rate_limit, ..RateState::default() },
+            credentials: setup.credentials.clone(),
+            oauth: setup.oauth.clone().map(|oauth| TokenServer::new(oauth, seed)),
+            rates: Rates::new(&spec.rate_limit, setup.rate_limit, setup.enforce_rate_limits),
             pages: setup.cache_bodies.then(PageCache::default),
+            off: BTreeSet::new(),
         };
         for (collection, _) in spec.collections.iter() {
             for scope in state.corpus.scopes(collection) {
@@ -266,12 +330,7 @@ impl SourceState {
         Ok(self.tables.entry(place.clone()).or_insert_with(|| Table::new(spec)))
     }
 
-    pub(crate) fn touch(
-        &mut self,
-        place: &Place,
-        slot: Slot,
-        now: lakeflow_core::Instant,
-    ) -> Result<()> {
+    pub(crate) fn touch(&mut self, place: &Place, slot: Slot, now: Instant) -> Result<()> {
         let spec = self.spec.collection(&place.0)?.clone();
         let stamp = Value::text(&self.spec.time_format.write(now));
         let table = self.table(place)?;
@@ -279,23 +338,29 @@ impl SourceState {
             return Ok(());
         };
         for field in &spec.touch.stamp {
-            record.set(field, json_of(&stamp));
+            record.set_at(field, json_of(&stamp));
+        }
+        for field in &spec.touch.stamp_epoch {
+            record.set_at(field, now.seconds().to_string());
         }
         if let Some(field) = &spec.touch.increment {
             let count = record.get(field).and_then(|value| value.as_i64()).unwrap_or(0);
             record.set(field, (count + 1).to_string());
         }
-        table.upsert(record.render()).map(|_| ())
+        table.upsert(record.render(), Some(now)).map(|_| ())
     }
 
-    pub(crate) fn grow(&mut self, place: &Place, now: lakeflow_core::Instant) -> Result<()> {
+    pub(crate) fn grow(&mut self, place: &Place, now: Instant) -> Result<()> {
         let spec = self.spec.collection(&place.0)?.clone();
         let stamp = Value::text(&self.spec.time_format.write(now));
         let mut record = self.next_record(place)?;
         for field in &spec.touch.stamp_new {
-            record.set(field, json_of(&stamp));
+            record.set_at(field, json_of(&stamp));
         }
-        self.table(place)?.upsert(record.render()).map(|_| ())
+        for field in &spec.touch.stamp_epoch {
+            record.set_at(field, now.seconds().to_string());
+        }
+        self.table(place)?.upsert(record.render(), Some(now)).map(|_| ())
     }
 
     /// The next record of the corpus whose key is free.
@@ -326,7 +391,7 @@ impl SourceState {
         table.clear();
         for index in 0..rows {
             if let Some(json) = corpus.generate(&place.0, &place.1, index) {
-                table.upsert(json)?;
+                table.upsert(json, None)?;
             }
         }
         table.next_index = rows;

@@ -250,14 +250,12 @@ fn second_id(page: &Value) -> u64 {
 #[tokio::test]
 async fn mistakes_in_the_setup_are_named() {
     let message = |e: lakeflow_core::Error| e.to_string();
-    let unknown = Simulator::builder().source("nope").start().await.err().map(message);
-    assert_eq!(
-        unknown.as_deref(),
-        Some("unknown source 'nope', known: example, github (source: nope)")
-    );
-    let rows = Simulator::builder().rows("github", "nope", 1).start().await.err().map(message);
-    assert_eq!(
-        rows.as_deref(),
-        Some("unknown collection 'nope', known: repos, issues (source: github)")
-    );
+    let unknown = Simulator::builder().source("nope").start().await.err().map(message).unwrap();
+    // Sources and collections come with time; the first ones stay.
+    assert!(unknown.starts_with("unknown source 'nope', known: example, github"), "{unknown}");
+    assert!(unknown.ends_with("(source: nope)"), "{unknown}");
+    let rows = Simulator::builder().rows("github", "nope", 1).start().await;
+    let rows = rows.err().map(message).unwrap();
+    assert!(rows.starts_with("unknown collection 'nope', known: repos, issues"), "{rows}");
+    assert!(rows.ends_with("(source: github)"), "{rows}");
 }
