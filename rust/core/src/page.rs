@@ -98,6 +98,13 @@ pub struct Part {
     pub weight: u64,
 }
 
+impl Part {
+    /// A parent that gives its rows no columns and is read by no change of its own.
+    pub fn new(key: impl Into<String>) -> Self {
+        Self { key: PartKey(key.into()), columns: Vec::new(), order: None, weight: 1 }
+    }
+}
+
 /// What a reader asks the service to do for it.
 #[derive(Clone, Debug, Default)]
 pub struct Pushdown {

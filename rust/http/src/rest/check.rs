@@ -1,5 +1,6 @@
 //! Finds mistakes in rows of tables before anybody reads with them.
 
+use super::Paging;
 use super::table::{Reading, Table, Tables};
 use super::template;
 use lakeflow_core::{OptionSpec, Source};
@@ -18,6 +19,9 @@ impl Tables {
             }
             for name in table.placeholders().filter(|n| !is_known(n, table, source)) {
                 found(format!("{{{name}}} is no option that applies to the table"));
+            }
+            if matches!(table.paging, Paging::Offset { .. }) && table.page_size.is_none() {
+                found("pages by offset need a page size".to_owned());
             }
             let schema = (table.schema)();
             let columns = table.columns.iter().map(|(name, _)| *name);

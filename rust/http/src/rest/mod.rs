@@ -28,8 +28,10 @@
 //! ```
 
 mod check;
+mod oldest;
 mod order;
 mod paging;
+mod parents;
 mod permitted;
 mod request;
 mod table;

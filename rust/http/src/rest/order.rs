@@ -3,6 +3,10 @@
 use lakeflow_core::{CursorKind, Order, Settings, Step, Until};
 use std::time::Duration;
 
+const DAY: Duration = Duration::from_secs(86_400);
+/// No record is older.
+const CENTURY: Duration = Duration::from_secs(100 * 365 * 86_400);
+
 /// What a table is ordered and bounded by.
 ///
 #[derive(Clone, Copy, Debug)]
@@ -13,6 +17,16 @@ pub struct By {
     settle: Duration,
     lookback: Duration,
     until: Option<Until>,
+    refresh: Refresh,
+}
+
+/// What a drain reads again because it may have changed without its order value.
+#[derive(Clone, Copy, Debug)]
+enum Refresh {
+    Nothing,
+    /// As many days as an option says.
+    Days(&'static str),
+    Everything,
 }
 
 impl By {
@@ -32,7 +46,15 @@ impl By {
     }
 
     const fn new(field: Option<&'static str>, kind: CursorKind, step: Step) -> Self {
-        Self { field, kind, step, settle: Duration::ZERO, lookback: Duration::ZERO, until: None }
+        Self {
+            field,
+            kind,
+            step,
+            settle: Duration::ZERO,
+            lookback: Duration::ZERO,
+            until: None,
+            refresh: Refresh::Nothing,
+        }
     }
 
     /// Seconds that the service may take to show a change.
@@ -53,6 +75,20 @@ impl By {
         self
     }
 
+    /// Records change without their order value: each drain reads again as many days as option
+    /// `days` says, and delivers what has changed.
+    pub const fn refresh_days(mut self, days: &'static str) -> Self {
+        self.refresh = Refresh::Days(days);
+        self
+    }
+
+    /// Records change without their order value, and there are few: each drain reads all of them
+    /// again, and delivers what has changed.
+    pub const fn refresh_all(mut self) -> Self {
+        self.refresh = Refresh::Everything;
+        self
+    }
+
     /// The order for these settings.
     pub fn order(&self, settings: &Settings) -> Order {
         Order {
@@ -60,7 +96,21 @@ impl By {
             kind: self.kind,
             step: self.step,
             until: self.until.unwrap_or(Until::Clock { settle: self.settle }),
-            lookback: settings.seconds("lookback_seconds").unwrap_or(self.lookback),
+            lookback: settings
+                .seconds("lookback_seconds")
+                .unwrap_or(self.lookback)
+                .max(self.refreshed(settings)),
+        }
+    }
+
+    fn refreshed(&self, settings: &Settings) -> Duration {
+        match self.refresh {
+            Refresh::Nothing => Duration::ZERO,
+            Refresh::Days(option) => {
+                let days = settings.integer(option).map_or(0, i64::unsigned_abs);
+                DAY.saturating_mul(u32::try_from(days).unwrap_or(u32::MAX))
+            }
+            Refresh::Everything => CENTURY,
         }
     }
 }

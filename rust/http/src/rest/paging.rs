@@ -3,7 +3,7 @@
 use super::table::{RowsAt, Table};
 use crate::envelope::{self, Envelope};
 use crate::paginate::{
-    CursorToken, LinkHeader, Next, NextUrl, OnePage, PageNumber, Paginator, Parsed,
+    CursorToken, LinkHeader, Next, NextUrl, Offset, OnePage, PageNumber, Paginator, Parsed,
 };
 use crate::{Request, Response};
 use bytes::Bytes;
@@ -35,6 +35,13 @@ pub enum Paging {
         /// Place of the number.
         at: &'static str,
     },
+    /// By the number of its first row; its size is that of [`Table::page_size`].
+    Offset {
+        /// Query parameter that takes the number of the row.
+        parameter: &'static str,
+        /// Place of the number of rows on all pages.
+        total: &'static str,
+    },
 }
 
 /// A flag in the body that says whether a page follows.
@@ -64,6 +71,9 @@ impl Table {
             Paging::Url(_) => Box::new(NextUrl::new()),
             Paging::Token { parameter, .. } => Box::new(CursorToken::query(parameter)),
             Paging::Number { parameter, .. } => Box::new(PageNumber::new(parameter)),
+            Paging::Offset { parameter, .. } => {
+                Box::new(Offset::new(parameter, self.page_size.map_or("", |(name, _)| name)))
+            }
         }
     }
 
@@ -122,13 +132,8 @@ impl Table {
             Paging::None | Paging::Link => return Ok(Next::Unsaid),
             Paging::Url(at) => (at, Next::url(text(body, at)?)),
             Paging::Token { at, .. } => (at, Next::token(text(body, at)?)),
-            Paging::Number { at, .. } => {
-                let number = text(body, at)?.map(|n| n.parse::<u64>()).transpose();
-                let number = number.map_err(|_| {
-                    Error::bad_response(format!("field '{at}' is not a whole number from 0"))
-                });
-                (at, Next::from(number?))
-            }
+            Paging::Number { at, .. } => (at, Next::from(number(body, at)?)),
+            Paging::Offset { total, .. } => (total, Next::total(number(body, total)?)),
         };
         if next == Next::End && self.more.is_some() {
             return Err(Error::bad_response(format!(
@@ -162,6 +167,13 @@ fn find(body: &Envelope, path: &str) -> Result<Option<Bytes>> {
         Some(raw) => find(&envelope::object(raw)?, rest),
         None => Ok(None),
     }
+}
+
+/// The whole number at a path with dots, written as a number or as text.
+fn number(body: &Envelope, path: &str) -> Result<Option<u64>> {
+    let number = text(body, path)?.map(|number| number.parse()).transpose();
+
+    number.map_err(|_| Error::bad_response(format!("field '{path}' is not a whole number from 0")))
 }
 
 /// The text or number at a path with dots.

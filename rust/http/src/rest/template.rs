@@ -1,15 +1,21 @@
 //! Texts with places for options: `/repos/{owner}/{repo}`.
 
 use lakeflow_core::{Error, ReadRequest, Result};
+use serde_json::Value;
+use std::borrow::Cow;
 
 /// The placeholder for the key of the parent, and for those of several, separated by commas.
 const PARENT: &str = "parent";
 const PARENTS: &str = "parents";
+/// Before the name of a column that the parent gives to its rows.
+const PARENT_COLUMN: &str = "parent.";
 
 /// `template` with options in the places of their names in braces; `{parent}` is the key of the one
-/// parent that is read under, `{parents}` those of all, separated by commas.
+/// parent that is read under, `{parent.<column>}` what that parent gives to its rows, `{parents}` the
+/// keys of all, separated by commas.
 ///
-/// `None` if the template is a single placeholder of an option that is not set.
+/// `None` if the template is a single placeholder of an option that is not set, or of a column that
+/// the parent does not give.
 ///
 /// # Errors
 /// [`ErrorKind::ConfigInvalid`](lakeflow_core::ErrorKind::ConfigInvalid) if an option inside other
@@ -27,8 +33,8 @@ pub fn fill(template: &str, read: &ReadRequest) -> Result<Option<String>> {
                 let keys: Vec<&str> = read.parts.iter().map(|p| p.key.0.as_str()).collect();
                 out.push_str(&keys.join(","));
             }
-            Piece::Name(name) => match read.options.get(name) {
-                Some(value) => out.push_str(value),
+            Piece::Name(name) => match value(name, read)? {
+                Some(value) => out.push_str(&value),
                 None if template.len() == name.len() + 2 => return Ok(None),
                 None => out.push_str(read.options.text(name)?),
             },
@@ -40,7 +46,23 @@ pub fn fill(template: &str, read: &ReadRequest) -> Result<Option<String>> {
 
 /// Whether a name in braces stands for parents and no option.
 pub(super) fn is_parent(name: &str) -> bool {
-    name == PARENT || name == PARENTS
+    name == PARENT || name == PARENTS || name.starts_with(PARENT_COLUMN)
+}
+
+/// What a parent gives to its rows, or the value of an option.
+fn value<'a>(name: &str, read: &'a ReadRequest) -> Result<Option<Cow<'a, str>>> {
+    let Some(column) = name.strip_prefix(PARENT_COLUMN) else {
+        return Ok(read.options.get(name).map(Cow::Borrowed));
+    };
+    let columns = read.parts.iter().flat_map(|part| &part.columns);
+    let Some((_, raw)) = columns.into_iter().find(|(name, _)| name == column) else {
+        return Ok(None);
+    };
+    match serde_json::from_slice(raw) {
+        Ok(Value::String(text)) => Ok(Some(Cow::Owned(text))),
+        Ok(value) => Ok(Some(Cow::Owned(value.to_string()))),
+        Err(error) => Err(Error::internal("a column of a parent is no JSON").source(error)),
+    }
 }
 
 /// Names in braces.

@@ -3,8 +3,8 @@ use crate::paginate::Next;
 use bytes::Bytes;
 use lakeflow_core::{
     Column, Cursor, CursorKind, DataType, ErrorKind, Feed, FieldPath, Ingestion, JsonScalar,
-    OptionKind, OptionSpec, Options, Order, Part, PartKey, Position, Progress, Pushdown,
-    ReadRequest, Settings, Source, Step, TableSchema, Until,
+    OptionKind, OptionSpec, Options, Order, Part, Position, Progress, Pushdown, ReadRequest,
+    Settings, Source, Step, TableSchema, Until,
 };
 use std::sync::Arc;
 use std::time::Duration;
@@ -62,14 +62,7 @@ fn read(options: &[(&str, &str)], range: (Option<&str>, Option<&str>)) -> ReadRe
 }
 
 fn under(read: &ReadRequest, keys: &[&str]) -> ReadRequest {
-    let part = |key: &&str| Part {
-        key: PartKey((*key).to_owned()),
-        columns: Vec::new(),
-        order: None,
-        weight: 1,
-    };
-
-    ReadRequest { parts: keys.iter().map(part).collect(), ..read.clone() }
+    ReadRequest { parts: keys.iter().map(|key| Part::new(*key)).collect(), ..read.clone() }
 }
 
 /// The path and the query, decoded.
@@ -130,6 +123,35 @@ fn parents_stand_where_the_row_puts_them() {
     assert_eq!(shown(&one, &under(&read, &["a b"])), "lists/a%20b/members");
     assert_eq!(shown(&many, &under(&read, &["1", "2"])), "levels ids=1,2");
     assert!(one.request(&read).is_err());
+}
+
+#[test]
+fn what_a_parent_gives_to_its_rows_may_stand_in_requests() {
+    let table = Table::new("t", "/lists/{parent.list}/members", schema)
+        .query(&[("status", "{parent.status}"), ("n", "{parent.n}")]);
+    let with = |columns: &[(&str, &'static str)]| {
+        let column = |(n, v): &(&str, &'static str)| ((*n).to_owned(), (*v).into());
+        let part = Part { columns: columns.iter().map(column).collect(), ..Part::new("k") };
+        ReadRequest { parts: vec![part], ..read(&[], (None, None)) }
+    };
+
+    let all = with(&[("list", r#""a/b""#), ("status", r#""gone""#), ("n", "7")]);
+    assert_eq!(shown(&table, &all), "lists/a%2Fb/members status=gone n=7");
+    assert_eq!(shown(&table, &with(&[("list", r#""x""#)])), "lists/x/members");
+    assert!(table.request(&with(&[])).is_err());
+}
+
+#[test]
+fn records_that_change_without_their_order_value_are_read_again() {
+    const DAYS: By = BY.refresh_days("per_page");
+    let lookback = |by: By, options: &[(&str, &str)]| {
+        by.order(&read(options, (None, None)).options).lookback.as_secs()
+    };
+
+    assert_eq!(lookback(DAYS, &[("per_page", "2")]), 2 * 86_400);
+    assert_eq!(lookback(DAYS, &[("per_page", "2"), ("lookback_seconds", "9")]), 2 * 86_400);
+    assert_eq!(lookback(BY.refresh_days("none"), &[("lookback_seconds", "9")]), 9);
+    assert_eq!(lookback(BY.refresh_all(), &[]), 100 * 365 * 86_400);
 }
 
 #[test]
@@ -199,7 +221,9 @@ fn mistakes_in_rows_are_found() {
         Table::new("b", "/b/{parent}", schema).snapshot(&["no"]).columns(&[("none", "{project}")]),
         Table::new("c", "/c", schema).cdc(&["id"], "changed").windows(BY),
         Table::new("c", "/c", schema).children_of("d", "id", &[]),
-        Table::new("e", "/e", schema).query(&[("w", "{window_seconds}")]),
+        Table::new("e", "/e", schema)
+            .query(&[("w", "{window_seconds}")])
+            .paging(Paging::Offset { parameter: "offset", total: "total" }),
     ];
 
     assert_eq!(
@@ -214,6 +238,7 @@ fn mistakes_in_rows_are_found() {
             "c: the name comes twice",
             "c: there is no table 'd' to read the parents from",
             "e: {window_seconds} is no option that applies to the table",
+            "e: pages by offset need a page size",
         ]
     );
     assert_eq!(Tables(&[TICKETS]).mistakes(&SOURCE), Vec::<String>::new());

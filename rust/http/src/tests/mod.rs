@@ -9,6 +9,7 @@ mod oauth;
 mod paging;
 mod security;
 mod server;
+mod tables;
 mod tls;
 
 use crate::{Auth, Client, ClientBuilder, OPTIONS};
