@@ -6,7 +6,11 @@
 
 pub mod example;
 pub mod github;
+pub mod mailchimp;
 mod registry;
 mod schema;
+pub mod shopify;
+#[cfg(test)]
+mod testing;
 
 pub use registry::SOURCES;

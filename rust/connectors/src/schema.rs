@@ -37,3 +37,15 @@ pub(crate) fn text_map(name: &str) -> Column {
     let text = || Box::new(DataType::String);
     Column::new(name, DataType::Map { key: text(), value: text(), value_contains_null: true })
 }
+
+/// A list of texts.
+pub(crate) fn texts(name: &str) -> Column {
+    let element = Box::new(DataType::String);
+    Column::new(name, DataType::Array { element, contains_null: true })
+}
+
+/// A list of whole numbers.
+pub(crate) fn longs(name: &str) -> Column {
+    let element = Box::new(DataType::Long);
+    Column::new(name, DataType::Array { element, contains_null: true })
+}

@@ -1,0 +1,78 @@
+//! The tables.
+
+use super::{api, schemas};
+use lakeflow_core::{CursorKind, Step};
+use lakeflow_http::rest::{Bound, By, Paging, Spelling, Table, Tables};
+
+/// Changes are stamped in whole seconds.
+const BY: By = By::instants("updated_at", Step::SECOND);
+
+/// Locations that one request for inventory levels may name.
+const LOCATIONS_PER_REQUEST: usize = 50;
+
+pub(super) const TABLES: Tables = Tables(&[
+    changes("products", "/admin/api/{api_version}/products.json", schemas::products)
+        .query(&[ASCENDING])
+        .rows("products"),
+    changes("customers", "/admin/api/{api_version}/customers.json", schemas::customers)
+        .query(&[ASCENDING])
+        .rows("customers"),
+    changes("orders", ORDERS, schemas::orders).query(&[ASCENDING, ANY_STATUS]).rows("orders"),
+    embedded("refunds", schemas::refunds)
+        .cursor("created_at")
+        .legacy_cursor(&["created_at"])
+        .query(&[ASCENDING, ANY_STATUS, ("fields", "id,updated_at,refunds")])
+        .shape(api::refunds),
+    embedded("fulfillments", schemas::fulfillments)
+        .query(&[ASCENDING, ANY_STATUS, ("fields", "id,updated_at,fulfillments")])
+        .shape(api::fulfillments),
+    table(
+        "inventory_levels",
+        "/admin/api/{api_version}/inventory_levels.json",
+        schemas::inventory_levels,
+    )
+    .cdc(&["inventory_item_id", "location_id"], "updated_at")
+    .one_pass(BY)
+    .under_parents(LOCATIONS_PER_REQUEST)
+    .query(&[("location_ids", "{parents}")])
+    .since("updated_at_min", Bound::Inclusive, Spelling::Rfc3339 { digits: 0 })
+    .page_size("limit", 250)
+    .paging(Paging::Link)
+    .rows("inventory_levels"),
+    table("locations", "/admin/api/{api_version}/locations.json", schemas::locations)
+        .snapshot(&["id"])
+        .rows("locations"),
+]);
+
+const ORDERS: &str = "/admin/api/{api_version}/orders.json";
+const ASCENDING: (&str, &str) = ("order", "updated_at asc");
+
+/// The service lists open orders only unless told otherwise.
+const ANY_STATUS: (&str, &str) = ("status", "any");
+
+type Schema = fn() -> lakeflow_core::TableSchema;
+
+/// Rows lack the shop.
+const fn table(name: &'static str, path: &'static str, schema: Schema) -> Table {
+    Table::new(name, path, schema).columns(&[("shop", "{shop}")]).legacy_cursor(&["updated_at"])
+}
+
+/// A list sorted by change.
+const fn changes(name: &'static str, path: &'static str, schema: Schema) -> Table {
+    sorted(table(name, path, schema).cdc(&["id"], "updated_at"), BY)
+}
+
+/// Records inside orders, ordered by the change of their order, which their own change moves.
+const fn embedded(name: &'static str, schema: Schema) -> Table {
+    let by = By::stated(CursorKind::Instant, Step::SECOND);
+
+    sorted(table(name, ORDERS, schema).cdc(&["id"], "updated_at"), by)
+}
+
+const fn sorted(table: Table, by: By) -> Table {
+    table
+        .ascending(by, 1)
+        .since("updated_at_min", Bound::Inclusive, Spelling::Rfc3339 { digits: 0 })
+        .page_size("limit", 250)
+        .paging(Paging::Link)
+}

@@ -1,0 +1,205 @@
+//! What is peculiar to Mailchimp, through the engine.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod service;
+
+use lakeflow_connectors::mailchimp::SOURCE;
+use lakeflow_core::{ErrorKind, Instant};
+use serde_json::{Value, json};
+use service::{Answer, Ask, Reader, Service};
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+
+/// Records by path, which tests change while they are read.
+#[derive(Clone, Default)]
+struct Account(Arc<Mutex<BTreeMap<String, Vec<Value>>>>);
+
+impl Account {
+    fn put(&self, path: &str, record: Value) {
+        let mut account = self.0.lock().unwrap();
+        let records = account.entry(path.to_owned()).or_default();
+        records.retain(|r| r["id"] != record["id"]);
+        records.push(record);
+    }
+
+    /// A page of `path`, whose bounds apply to `field` and are both exclusive.
+    fn page(&self, ask: &Ask, key: &str, field: &str) -> Answer {
+        let account = self.0.lock().unwrap();
+        let Some(records) = account.get(&ask.path) else { return Answer::status(404) };
+        let at = |r: &Value| Instant::parse(r[field].as_str().unwrap());
+        let (since, before) =
+            (ask.time(&format!("since_{field}")), ask.time(&format!("before_{field}")));
+        let mut found: Vec<Value> = records
+            .iter()
+            .filter(|r| since.is_none_or(|since| at(r) > Some(since)))
+            .filter(|r| before.is_none_or(|before| at(r) < Some(before)))
+            .filter(|r| {
+                (ask.parameter("status") == Some("archived")) == (r["status"] == "archived")
+            })
+            .cloned()
+            .collect();
+        if ask.parameter("sort_field") == Some(field) {
+            found.sort_by_key(at);
+        }
+        let total = found.len();
+        let (offset, count) = (ask.number("offset").unwrap_or(0), ask.number("count").unwrap());
+        let rows: Vec<Value> = found.into_iter().skip(offset).take(count).collect();
+
+        Answer::json(&json!({ key: rows, "total_items": total }))
+    }
+
+    fn answer(&self, ask: &Ask) -> Answer {
+        match ask.path.as_str() {
+            "/campaigns" => self.page(ask, "campaigns", "create_time"),
+            "/reports" => self.page(ask, "reports", "send_time"),
+            "/lists" => self.page(ask, "lists", "date_created"),
+            path if path.ends_with("/members") => self.page(ask, "members", "last_changed"),
+            path => {
+                let id = path.trim_start_matches("/lists/");
+                let account = self.0.lock().unwrap();
+                let found = account["/lists"].iter().any(|list| list["id"] == id);
+                if found { Answer::json(&json!({ "id": id })) } else { Answer::status(404) }
+            }
+        }
+    }
+}
+
+async fn serving(account: &Account) -> Service {
+    let account = account.clone();
+    Service::start(move |ask| account.answer(ask)).await
+}
+
+fn reader(service: &Service, table: &str) -> Reader {
+    Reader::new(
+        &SOURCE,
+        &[("api_key", "canary-us21"), ("base_url", &service.url), ("tableName", table)],
+    )
+}
+
+fn campaign(id: &str, create_time: &str) -> Value {
+    json!({"id": id, "create_time": create_time, "send_time": ""})
+}
+
+#[tokio::test]
+async fn rows_on_the_edges_of_windows_arrive_without_lookback() {
+    let account = Account::default();
+    for (id, at) in [
+        ("a", "2031-02-26T10:00:00+00:00"),
+        ("b", "2031-02-27T09:59:59+00:00"),
+        ("c", "2031-02-27T10:00:00+00:00"),
+        ("d", "2031-02-27T10:00:01+00:00"),
+        ("e", "2031-03-01T11:59:59+00:00"),
+    ] {
+        account.put("/campaigns", campaign(id, at));
+    }
+    let service = serving(&account).await;
+    let mut reader =
+        reader(&service, "campaigns").option("lookback_seconds", "0").option("count", "2");
+
+    assert_eq!(reader.drain(&["id"]).await, ["a", "b", "c", "d", "e"]);
+    let log = service.take_log();
+    assert_eq!(
+        log[..2],
+        [
+            "/campaigns count=1 exclude_fields=campaigns._links,_links sort_dir=ASC \
+             sort_field=create_time",
+            "/campaigns before_create_time=2031-02-27T10:00:00+00:00 count=2 \
+             exclude_fields=campaigns._links,_links since_create_time=2031-02-26T09:59:59+00:00 \
+             sort_dir=ASC sort_field=create_time",
+        ]
+    );
+
+    account.put("/campaigns", campaign("f", "2031-03-01T12:00:00+00:00"));
+    reader.now("2031-03-01T12:00:00Z");
+    assert_eq!(reader.drain(&["id"]).await, ["f"]);
+    assert_eq!(reader.drain(&["id"]).await, [""; 0]);
+}
+
+#[tokio::test]
+async fn an_old_account_costs_few_requests_where_nothing_happened() {
+    let account = Account::default();
+    account.put("/campaigns", campaign("old", "2011-03-01T10:00:00+00:00"));
+    account.put("/campaigns", campaign("new", "2031-02-28T10:00:00+00:00"));
+    let service = serving(&account).await;
+
+    assert_eq!(reader(&service, "campaigns").batch(&["id"]).await.unwrap(), ["old", "new"]);
+    let requests = service.take_log().len();
+    assert!(requests < 30, "{requests} requests for 7,300 days");
+}
+
+#[tokio::test]
+async fn an_empty_account_is_an_empty_table() {
+    for (table, path) in [("campaigns", "/campaigns"), ("reports", "/reports"), ("lists", "/lists")]
+    {
+        let account = Account::default();
+        account.0.lock().unwrap().insert(path.to_owned(), Vec::new());
+        let service = serving(&account).await;
+
+        assert_eq!(reader(&service, table).drain(&["id"]).await, [""; 0], "{table}");
+    }
+}
+
+#[tokio::test]
+async fn figures_of_reports_are_refreshed_for_as_many_days_as_wished() {
+    let report =
+        |id: &str, at: &str, emails: u64| json!({"id": id, "send_time": at, "emails_sent": emails});
+    let account = Account::default();
+    account.put("/reports", report("old", "2031-01-01T10:00:00+00:00", 1));
+    account.put("/reports", report("b", "2031-02-28T10:00:00+00:00", 2));
+    account.put("/reports", report("a", "2031-02-20T10:00:00+00:00", 3));
+    let service = serving(&account).await;
+    let mut reader = reader(&service, "reports").option("refresh_days", "30");
+
+    let columns = ["id", "emails_sent"];
+    assert_eq!(reader.drain(&columns).await, ["old 1", "b 2", "a 3"]);
+    assert_eq!(service.take_log()[0], "/reports count=1000 fields=reports.send_time,total_items");
+
+    account.put("/reports", report("a", "2031-02-20T10:00:00+00:00", 30));
+    account.put("/reports", report("old", "2031-01-01T10:00:00+00:00", 10));
+    account.put("/reports", report("new", "2031-03-01T11:00:00+00:00", 4));
+    assert_eq!(reader.drain(&columns).await, ["a 30", "new 4"]);
+    assert_eq!(reader.drain(&columns).await, [""; 0]);
+}
+
+#[tokio::test]
+async fn lists_whose_figures_changed_come_again_by_one_request() {
+    let list = |id: &str, at: &str, members: u64| json!({"id": id, "date_created": at, "stats": {"member_count": members}, "list_rating": members});
+    let account = Account::default();
+    account.put("/lists", list("a", "2015-03-01T10:00:00+00:00", 1));
+    account.put("/lists", list("b", "2031-02-01T10:00:00+00:00", 2));
+    let service = serving(&account).await;
+    let mut reader = reader(&service, "lists");
+
+    let columns = ["id", "list_rating"];
+    assert_eq!(reader.drain(&columns).await, ["a 1", "b 2"]);
+    account.put("/lists", list("a", "2015-03-01T10:00:00+00:00", 5));
+    service.take_log();
+    assert_eq!(reader.drain(&columns).await, ["a 5"]);
+    let request = "/lists count=1000 exclude_fields=lists._links,_links,constraints sort_dir=ASC \
+                   sort_field=date_created";
+    assert_eq!(service.take_log(), [request]);
+    assert_eq!(reader.drain(&columns).await, [""; 0]);
+}
+
+#[tokio::test]
+async fn errors_say_what_to_do() {
+    let cases = [
+        (401, ErrorKind::AuthFailed, "option 'api_key'"),
+        (403, ErrorKind::PermissionDenied, "another data centre"),
+        (429, ErrorKind::RateLimited, "more than 10 requests at once"),
+        (500, ErrorKind::SourceUnavailable, "500"),
+    ];
+    for (status, kind, part) in cases {
+        let service = Service::start(move |ask| {
+            assert!(ask.headers["authorization"].starts_with("Basic "));
+            Answer::status(status)
+        })
+        .await;
+        let reader = reader(&service, "lists").option("maxRetries", "0");
+        let error = reader.batch(&["id"]).await.unwrap_err();
+        let text = format!("{error:?}");
+
+        assert_eq!(error.kind(), kind, "{text}");
+        assert!(text.contains(part) && !text.contains("canary"), "{text}");
+    }
+}

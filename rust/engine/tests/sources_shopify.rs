@@ -1,0 +1,176 @@
+//! What is peculiar to Shopify, through the engine.
+#![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
+
+mod service;
+
+use lakeflow_connectors::shopify::SOURCE;
+use lakeflow_core::{ErrorKind, Instant};
+use serde_json::{Value, json};
+use service::{Answer, Ask, Reader, Service};
+use std::sync::{Arc, Mutex};
+
+/// Records of one resource, which tests change while they are read.
+#[derive(Clone, Default)]
+struct Records(Arc<Mutex<Vec<Value>>>);
+
+impl Records {
+    fn put(&self, record: Value) {
+        let mut records = self.0.lock().unwrap();
+        records.retain(|r| r["id"] != record["id"]);
+        records.push(record);
+    }
+
+    /// A page sorted by change, from `updated_at_min` on, and a link to the one after it.
+    fn page(&self, ask: &Ask, resource: &str) -> Answer {
+        let at = |r: &Value| Instant::parse(r["updated_at"].as_str().unwrap()).unwrap();
+        let place = |r: &Value| (at(r), r["id"].as_u64().unwrap());
+        let mut records = self.0.lock().unwrap().clone();
+        records.sort_by_key(place);
+        let limit = ask.number("limit").unwrap();
+        if let Some(page_info) = ask.parameter("page_info") {
+            let (seconds, id) = page_info.split_once('.').unwrap();
+            let after = (Instant::from_parts(seconds.parse().unwrap(), 0), id.parse().unwrap());
+            records.retain(|r| place(r) > after);
+        } else {
+            assert_eq!(ask.parameter("order"), Some("updated_at asc"));
+            let min = ask.time("updated_at_min");
+            records.retain(|r| min.is_none_or(|min| at(r) >= min));
+        }
+        let more = records.len() > limit;
+        records.truncate(limit);
+        let mut answer = Answer::json(&json!({ resource: records }));
+        if let (true, Some(last)) = (more, records.last()) {
+            let (seconds, id) = (at(last).seconds(), &last["id"]);
+            let next = format!("{}?limit={limit}&page_info={seconds}.{id}", ask.path);
+            answer.headers.push(("Link".into(), format!("<{next}>; rel=\"next\"")));
+        }
+        answer
+    }
+}
+
+async fn serving(resource: &'static str, records: &Records) -> Service {
+    let records = records.clone();
+    Service::start(move |ask| records.page(ask, resource)).await
+}
+
+fn reader(service: &Service, table: &str) -> Reader {
+    Reader::new(
+        &SOURCE,
+        &[
+            ("shop", "acme-demo"),
+            ("access_token", "canary-token"),
+            ("base_url", &service.url),
+            ("tableName", table),
+        ],
+    )
+}
+
+fn product(id: u64, updated_at: &str) -> Value {
+    json!({"id": id, "updated_at": updated_at})
+}
+
+#[tokio::test]
+async fn changes_in_all_zones_come_in_their_order_and_once() {
+    let records = Records::default();
+    for (id, at) in [
+        (1, "2031-03-01T02:30:00-07:00"),
+        (2, "2031-03-01T15:00:00+05:30"),
+        (3, "2031-03-01T09:30:00Z"),
+        (4, "2031-03-01T09:31:00Z"),
+        (5, "2031-03-01T02:32:00-07:00"),
+    ] {
+        records.put(product(id, at));
+    }
+    let service = serving("products", &records).await;
+    let mut reader = reader(&service, "products").option("limit", "2");
+
+    let columns = ["id", "shop"];
+    let first = ["1 acme-demo", "2 acme-demo", "3 acme-demo", "4 acme-demo", "5 acme-demo"];
+    assert_eq!(reader.drain(&columns).await, first);
+    assert_eq!(reader.offset().cursor.as_deref(), Some("2031-03-01T02:32:00-07:00"));
+    assert_eq!(
+        service.take_log()[0],
+        "/admin/api/2026-04/products.json limit=2 order=updated_at asc"
+    );
+
+    // Later than the cursor though its text is smaller, late by a minute, and changed again.
+    records.put(product(7, "2031-03-01T02:50:00-07:00"));
+    records.put(product(8, "2031-03-01T14:59:00+05:30"));
+    records.put(json!({"id": 4, "updated_at": "2031-03-01T09:31:00Z", "title": "new"}));
+    assert_eq!(reader.drain(&["id"]).await, ["8", "4", "7"]);
+    assert_eq!(
+        service.take_log()[0],
+        "/admin/api/2026-04/products.json limit=2 order=updated_at asc \
+         updated_at_min=2031-03-01T09:27:00Z"
+    );
+    assert_eq!(reader.drain(&["id"]).await, [""; 0]);
+}
+
+#[tokio::test]
+async fn more_records_of_one_second_than_a_page_and_a_batch_hold_all_arrive() {
+    let records = Records::default();
+    for id in 1..=7 {
+        records.put(product(id, "2031-03-01T03:00:00-07:00"));
+    }
+    records.put(product(8, "2031-03-01T10:00:01Z"));
+    let service = serving("products", &records).await;
+    let mut reader =
+        reader(&service, "products").option("limit", "2").option("max_records_per_batch", "2");
+
+    assert_eq!(reader.drain(&["id"]).await, ["1", "2", "3", "4", "5", "6", "7", "8"]);
+}
+
+#[tokio::test]
+async fn a_checkpoint_of_the_python_connector_is_continued() {
+    let records = Records::default();
+    records.put(product(1, "2031-03-01T02:25:00-07:00"));
+    records.put(product(2, "2031-03-01T02:31:00-07:00"));
+    let service = serving("products", &records).await;
+    let mut reader =
+        reader(&service, "products").start_at(r#"{"updated_at": "2031-03-01T09:31:00Z"}"#);
+
+    assert_eq!(reader.drain(&["id"]).await, ["2"]);
+    assert!(service.take_log()[0].ends_with("updated_at_min=2031-03-01T09:26:00Z"));
+}
+
+#[tokio::test]
+async fn orders_of_every_status_are_asked_for() {
+    let records = Records::default();
+    let service = serving("orders", &records).await;
+
+    assert_eq!(reader(&service, "orders").batch(&["id"]).await.unwrap(), [""; 0]);
+    assert_eq!(
+        service.take_log(),
+        ["/admin/api/2026-04/orders.json limit=250 order=updated_at asc status=any"]
+    );
+}
+
+#[tokio::test]
+async fn errors_say_what_to_do() {
+    let cases = [
+        (401, ErrorKind::AuthFailed, "option 'access_token'"),
+        (402, ErrorKind::PermissionDenied, "the shop is frozen"),
+        (403, ErrorKind::PermissionDenied, "lacks an access scope: grant it read_"),
+        (404, ErrorKind::ConfigInvalid, "options 'shop', 'api_version'"),
+        (422, ErrorKind::BadResponse, "422"),
+        (423, ErrorKind::PermissionDenied, "the shop is locked"),
+        (429, ErrorKind::RateLimited, "429"),
+        (503, ErrorKind::SourceUnavailable, "503"),
+    ];
+    for (status, kind, part) in cases {
+        let service = Service::start(move |ask| {
+            assert_eq!(ask.headers["x-shopify-access-token"], "canary-token");
+            Answer::status(status)
+        })
+        .await;
+        // Orders without their refunds would be lost if such a failure were passed over.
+        for table in ["products", "refunds"] {
+            let reader = reader(&service, table).option("maxRetries", "0");
+            let error = reader.batch(&["id"]).await.unwrap_err();
+            let text = format!("{error:?}");
+
+            assert_eq!(error.kind(), kind, "{text}");
+            assert!(text.contains(part) && !text.contains("canary"), "{text}");
+        }
+    }
+}
