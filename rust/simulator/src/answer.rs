@@ -4,6 +4,7 @@ use crate::auth::refused;
 use crate::batch::answer_batch;
 use crate::corpus::Corpus;
 use crate::fields::Fields;
+use crate::links::Cause;
 use crate::list::{answer_list, invalid};
 use crate::oauth::TOKEN_PATH;
 use crate::search::answer_search;
@@ -186,8 +187,10 @@ fn find_route(state: &mut SourceState, request: &Request, now: Instant) -> Resul
             Matched { spec: spec.clone(), route, params, parent: None, scope: String::new(), now };
         if let Some(parent) = &described.parent {
             let value = parent.value.render_text(&matched.names());
-            let table = state.table(&(parent.collection.clone(), String::new()))?;
-            let Some(json) = table.find(&parent.field, &value).and_then(|slot| table.json(slot))
+            state.ensure(&parent.collection)?;
+            let found = state.find(&parent.collection, &parent.field, &value);
+            let Some(json) =
+                found.and_then(|(place, slot)| state.tables.get(&place).and_then(|t| t.json(slot)))
             else {
                 return Ok(None);
             };
@@ -224,11 +227,16 @@ fn decode_percent(text: &str) -> Option<String> {
 }
 
 fn act(world: &mut World, source: &str, request: &Request, matched: &Matched) -> Result<Answer> {
-    let Some(Route { answer, .. }) = matched.spec.routes.get(matched.route) else {
+    let Some(Route { guards, answer, .. }) = matched.spec.routes.get(matched.route) else {
         return Err(Error::internal("a route vanished"));
     };
     if let Some(off) = switched_off(world.source_mut(source)?, request, matched) {
         return Ok(off);
+    }
+    for guard in guards {
+        if guard.value.render_text(&matched.names()) != guard.is {
+            return Ok(of_reply(&guard.refusal, &matched.names()));
+        }
     }
     match answer {
         Action::Respond(reply) => Ok(of_reply(reply, &matched.names())),
@@ -333,7 +341,7 @@ fn create_record(
         record.set(field, value.render(&matched.names()));
     }
     let json = record.render();
-    match state.table(&place)?.upsert(json.clone(), Some(matched.now)) {
+    match state.write(&place, json.clone(), Some(matched.now), Cause::Edit) {
         Ok(_) => Ok(with_record(create.status, &create.body, json)),
         Err(_) => Ok(of_reply(&matched.spec.errors.invalid_body, &matched.names())),
     }
@@ -370,9 +378,8 @@ fn update_record(
         record.set(field, value.render(&matched.names()));
     }
     let json = record.render();
-    state
-        .table(&matched.place(&update.find.collection))?
-        .upsert(json.clone(), Some(matched.now))?;
+    let place = matched.place(&update.find.collection);
+    state.write(&place, json.clone(), Some(matched.now), Cause::Edit)?;
 
     Ok(with_record(200, &update.body, json))
 }
@@ -386,7 +393,7 @@ fn delete_record(
     let Some((slot, json)) = pick_record(state, matched, &delete.find)? else {
         return Ok(not_found(&matched.spec, request));
     };
-    state.table(&matched.place(&delete.find.collection))?.remove(slot);
+    state.remove(&matched.place(&delete.find.collection), slot)?;
     let mut shown = json.clone();
     if let Some(tombstone) = &delete.tombstone {
         let mut record = Fields::parse(&json).unwrap_or_default();
@@ -489,6 +496,7 @@ pub(crate) fn of_reply(reply: &Reply, names: &dyn Fn(&str) -> Value) -> Answer {
     let names = |name: &str| names(name);
     let mut answer = of_json(reply.status, reply.body.render(&names).into());
     for (name, value) in reply.headers.iter() {
+        answer.headers.retain(|(known, _)| !known.eq_ignore_ascii_case(name));
         answer.headers.push((name.to_owned(), value.render_text(&names)));
     }
 

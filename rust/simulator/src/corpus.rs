@@ -1,5 +1,6 @@
 //! Records of any number from a template and a seed.
 
+use crate::table::at_path;
 use crate::template::{OrderedMap, Template};
 use crate::value::{Mix, TimeFormat, Value, name_hash};
 use base64::Engine as _;
@@ -24,6 +25,8 @@ pub(crate) struct CorpusSpec {
 #[serde(deny_unknown_fields, default)]
 struct Recipe {
     rows: Option<RowCounts>,
+    /// Instead of `rows`: records that belong to those of another collection.
+    from: Option<FromSpec>,
     /// Records given by hand: one map of named values each, before those of `values`; `rows` is
     /// then not needed.
     each: Vec<OrderedMap<Template>>,
@@ -31,6 +34,40 @@ struct Recipe {
     group: Option<u64>,
     values: OrderedMap<Make>,
     record: Template,
+}
+
+/// Records that come with those of another collection, whose fields are `${of.field}`; made when
+/// first asked for.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct FromSpec {
+    pub(crate) collection: String,
+    /// Only with records where this field is not null.
+    pub(crate) when: Option<String>,
+    /// How many come with one record, each number as likely; absent: one.
+    #[serde(default)]
+    times: Vec<u64>,
+    /// How many come with the first record of the default scope.
+    first: Option<u64>,
+}
+
+impl FromSpec {
+    /// Whether each record that fits has exactly one.
+    pub(crate) fn is_one_each(&self) -> bool {
+        self.times.is_empty()
+    }
+
+    pub(crate) fn fits(&self, record: &serde_json::Value) -> bool {
+        self.when.as_ref().is_none_or(|field| !at_path(record, field).is_null())
+    }
+
+    /// How many come with the record at `index` among those that fit.
+    pub(crate) fn count(&self, mix: &mut Mix, index: u64) -> u64 {
+        match self.first {
+            Some(first) if index == 0 => first,
+            _ => mix.pick(&self.times).copied().unwrap_or(1),
+        }
+    }
 }
 
 #[derive(Debug, Deserialize)]
@@ -60,20 +97,37 @@ enum Make {
     Choice(Vec<Template>),
     /// A whole number in `min..=max`.
     Integer { min: i64, max: i64 },
-    /// A number in `min..=max` with so many digits after the point.
-    Decimal { min: i64, max: i64, digits: u32 },
+    /// A number in `min..=max` with so many digits after the point; as text if so asked.
+    Decimal {
+        min: i64,
+        max: i64,
+        digits: u32,
+        #[serde(default)]
+        text: bool,
+    },
     /// A point in time.
     Time(TimeMake),
+    /// A point in time between two others, both included.
+    Between { from: String, to: String },
+    /// A time, written with the offset that another value holds, as `-07:00`.
+    Zoned { time: String, zone: String },
     /// A time as whole seconds since 1970.
     Epoch(String),
     /// A text of digits as a number.
     Number(String),
+    /// So many hexadecimal digits.
+    Hex(u64),
+    /// The record of a pool whose field has this value.
+    Find { pool: String, field: String, value: Template },
     /// A random UUID, version 4.
     Uuid {},
     /// `min..=max` words.
     Words { of: Vec<String>, min: u64, max: u64 },
     /// A record of this pool.
     Pick(String),
+    /// The record of this pool that stands where the own record stands; from the first again
+    /// after the last.
+    Item(String),
     /// A list of up to `max` different records of this pool.
     Sample { pool: String, max: u64 },
     /// The first item of a list, null of an empty one.
@@ -104,6 +158,11 @@ struct TimeMake {
     millis: bool,
 }
 
+/// The record that another one comes from, as `${of.field}`.
+const OF: &str = "of";
+
+const EPOCH: &str = "1970-01-01T00:00:00Z";
+
 fn one() -> i64 {
     1
 }
@@ -128,6 +187,7 @@ struct Row<'a> {
     index: u64,
     member: u64,
     given: Option<&'a OrderedMap<Template>>,
+    of: Option<&'a serde_json::Value>,
 }
 
 impl Corpus {
@@ -148,7 +208,8 @@ impl Corpus {
         corpus.check()?;
         for at in 0..corpus.spec.pools.0.len() {
             let Some((name, recipe)) = corpus.spec.pools.0.get(at) else { continue };
-            let rows = (0..recipe.count("")).map(|i| corpus.record(recipe, name, "", i).into());
+            let rows =
+                (0..recipe.count("")).map(|i| corpus.record(recipe, name, "", i, None).into());
             let rows = rows.collect();
             let name = name.clone();
             corpus.pools.insert(name, rows);
@@ -170,10 +231,34 @@ impl Corpus {
         self.spec.collections.get(collection).map_or(0, |recipe| recipe.count(scope))
     }
 
-    /// The JSON of record `index`; `None` if the file has no such collection.
-    pub(crate) fn generate(&self, collection: &str, scope: &str, index: u64) -> Option<Bytes> {
+    /// The JSON of record `index`, which may belong to another; `None` if the file has no such
+    /// collection.
+    pub(crate) fn generate(
+        &self,
+        collection: &str,
+        scope: &str,
+        index: u64,
+        of: Option<&serde_json::Value>,
+    ) -> Option<Bytes> {
         let recipe = self.spec.collections.get(collection)?;
-        Some(self.record(recipe, collection, scope, index).into())
+        Some(self.record(recipe, collection, scope, index, of).into())
+    }
+
+    /// Where the records of a collection come from, if from those of another.
+    pub(crate) fn origin(&self, collection: &str) -> Option<&FromSpec> {
+        self.spec.collections.get(collection)?.from.as_ref()
+    }
+
+    /// The collections whose records come from those of this one.
+    pub(crate) fn offspring(&self, collection: &str) -> impl Iterator<Item = &str> {
+        let from =
+            move |recipe: &Recipe| recipe.from.as_ref().is_some_and(|f| f.collection == collection);
+        self.spec.collections.iter().filter(move |(_, recipe)| from(recipe)).map(|(name, _)| name)
+    }
+
+    /// Numbers for choices about record `index` of a collection.
+    pub(crate) fn mix(&self, collection: &str, index: u64) -> Mix {
+        Mix::new(&[self.seed, name_hash(collection), index])
     }
 
     /// The record of `pool` whose field `field` reads `value`.
@@ -189,7 +274,14 @@ impl Corpus {
         })
     }
 
-    fn record(&self, recipe: &Recipe, name: &str, scope: &str, index: u64) -> Vec<u8> {
+    fn record(
+        &self,
+        recipe: &Recipe,
+        name: &str,
+        scope: &str,
+        index: u64,
+        of: Option<&serde_json::Value>,
+    ) -> Vec<u8> {
         let scope_index = match &recipe.rows {
             Some(RowCounts::ByScope(scopes)) => scopes.position(scope).unwrap_or(scopes.0.len()),
             _ => 0,
@@ -204,6 +296,7 @@ impl Corpus {
             index: index / group,
             member: index % group,
             given: usize::try_from(index).ok().and_then(|index| recipe.each.get(index)),
+            of,
         };
         let index = row.index;
         let mut made: Vec<(&str, Value)> = Vec::with_capacity(recipe.values.0.len());
@@ -225,6 +318,15 @@ impl Corpus {
     fn check(&self) -> Result<()> {
         for (name, recipe) in self.spec.pools.iter().chain(self.spec.collections.iter()) {
             let mut known = vec!["scope".to_owned(), "index".to_owned(), "member".to_owned()];
+            if let Some(from) = &recipe.from {
+                known.push(OF.to_owned());
+                if self.spec.collections.get(&from.collection).is_none() {
+                    let origin = &from.collection;
+                    return Err(Error::config(format!(
+                        "corpus of '{name}' is from unknown '{origin}'"
+                    )));
+                }
+            }
             for given in &recipe.each {
                 known.extend(given.iter().map(|(name, _)| name.to_owned()));
             }
@@ -267,7 +369,12 @@ impl Make {
                 template.names().into_iter().find_map(name)
             }
             Self::Time(time) => time.after.as_deref().and_then(name),
-            Self::Pick(used) | Self::Sample { pool: used, .. } => pool(used),
+            Self::Between { from, to } => name(from).or_else(|| name(to)),
+            Self::Zoned { time, zone } => name(time).or_else(|| name(zone)),
+            Self::Find { pool: used, value, .. } => {
+                pool(used).or_else(|| value.names().into_iter().find_map(name))
+            }
+            Self::Pick(used) | Self::Item(used) | Self::Sample { pool: used, .. } => pool(used),
             Self::First(used) | Self::Epoch(used) | Self::Number(used) => name(used),
             Self::If { value, then, otherwise, .. } => name(value)
                 .or_else(|| then.unknown(known, pools))
@@ -277,6 +384,7 @@ impl Make {
             | Self::Integer { .. }
             | Self::Decimal { .. }
             | Self::Uuid {}
+            | Self::Hex(_)
             | Self::Words { .. } => None,
         }
     }
@@ -300,11 +408,12 @@ impl Row<'_> {
         if let Some(template) = self.given.and_then(|given| given.get(name)) {
             return template.value(&|_: &str| Value::Null);
         }
-        match (name, name.split_once('.')) {
-            ("scope", _) => Value::text(self.scope),
-            ("index", _) => integer(self.index),
-            ("member", _) => integer(self.member),
-            (_, Some((object, path))) => part(&self.value(made, object), path),
+        match (name, name.split_once('.'), self.of) {
+            ("scope", ..) => Value::text(self.scope),
+            ("index", ..) => integer(self.index),
+            ("member", ..) => integer(self.member),
+            (_, Some((OF, path)), Some(of)) => Value::from_json(at_path(of, path)),
+            (_, Some((object, path)), _) => part(&self.value(made, object), path),
             _ => Value::Null,
         }
     }
@@ -326,25 +435,32 @@ impl Row<'_> {
                 mix.pick(items).map_or(Value::Null, |item| item.value(&|n: &str| names(n)))
             }
             Make::Integer { min, max } => Value::Integer(between(mix, *min, *max)),
-            Make::Decimal { min, max, digits } => {
+            Make::Decimal { min, max, digits, text } => {
                 let scale = 10_i64.saturating_pow(*digits);
                 let number =
                     between(mix, min.saturating_mul(scale), max.saturating_mul(scale)) as f64;
-                Value::Float(number / scale as f64)
+                let number = number / scale as f64;
+                match usize::try_from(*digits) {
+                    Ok(digits) if *text => Value::text(&format!("{number:.digits$}")),
+                    _ => Value::Float(number),
+                }
             }
             Make::Time(time) => match self.time(time, self.index, 0) {
                 Some(at) => Value::text(&self.corpus.time_format.write(at)),
                 None => Value::Null,
             },
-            Make::Epoch(name) => {
-                let mut text = String::new();
-                names(name).push_text(&mut text);
-                Instant::parse(&text).map_or(Value::Null, |at| Value::Integer(at.seconds()))
+            Make::Between { from, to } => self.between(&names(from), &names(to), mix),
+            Make::Zoned { time, zone } => zoned(&text_of(&names(time)), &text_of(&names(zone))),
+            Make::Epoch(name) => Instant::parse(&text_of(&names(name)))
+                .map_or(Value::Null, |at| Value::Integer(at.seconds())),
+            Make::Number(name) => text_of(&names(name)).parse().map_or(Value::Null, Value::Integer),
+            Make::Hex(digits) => {
+                let digit = |_| char::from_digit(u32::try_from(mix.below(16)).unwrap_or(0), 16);
+                Value::text(&(0..*digits).filter_map(digit).collect::<String>())
             }
-            Make::Number(name) => {
-                let mut text = String::new();
-                names(name).push_text(&mut text);
-                text.parse().map_or(Value::Null, Value::Integer)
+            Make::Find { pool, field, value } => {
+                let wanted = serde_json::Value::from(value.render_text(&|name: &str| names(name)));
+                self.corpus.lookup(pool, field, &wanted).map_or(Value::Null, Value::Json)
             }
             Make::Uuid {} => {
                 let (high, low) = (mix.next(), mix.next());
@@ -371,12 +487,16 @@ impl Row<'_> {
                 .get(pool)
                 .and_then(|rows| mix.pick(rows))
                 .map_or(Value::Null, |json| Value::Json(json.clone())),
+            Make::Item(pool) => {
+                let rows = self.corpus.pools.get(pool).map(Vec::as_slice).unwrap_or_default();
+                let index = usize::try_from(self.index).unwrap_or(0);
+                let json = rows.get(index.checked_rem(rows.len()).unwrap_or(0));
+                json.map_or(Value::Null, |json| Value::Json(json.clone()))
+            }
             Make::Sample { pool, max } => self.sample(pool, *max, mix),
             Make::First(name) => first_item(&names(name)),
             Make::If { value, is, then, otherwise } => {
-                let mut text = String::new();
-                names(value).push_text(&mut text);
-                if text == *is {
+                if text_of(&names(value)) == *is {
                     self.make(then, mix, names)
                 } else {
                     otherwise.as_ref().map_or(Value::Null, |make| self.make(make, mix, names))
@@ -416,6 +536,15 @@ impl Row<'_> {
         }
         json.push(b']');
         Value::Json(json.into())
+    }
+
+    /// Null unless both are times.
+    fn between(&self, from: &Value, to: &Value, mix: &mut Mix) -> Value {
+        let instant = |value: &Value| Instant::parse(&text_of(value));
+        let (Some(from), Some(to)) = (instant(from), instant(to)) else { return Value::Null };
+        let seconds = u64::try_from(to.seconds().saturating_sub(from.seconds())).unwrap_or(0);
+        let at = from.plus_nanos(i128::from(mix.below(seconds.saturating_add(1))) * NANOS);
+        Value::text(&self.corpus.time_format.write(at))
     }
 
     /// The point in time of row `index`; `depth` guards against a time that is after itself.
@@ -459,7 +588,29 @@ fn knows(known: &[String], name: &str) -> bool {
 fn part(object: &Value, path: &str) -> Value {
     let Value::Json(json) = object else { return Value::Null };
     let object: serde_json::Value = serde_json::from_slice(json).unwrap_or_default();
-    Value::from_json(crate::table::at_path(&object, path))
+    Value::from_json(at_path(&object, path))
+}
+
+fn text_of(value: &Value) -> String {
+    let mut text = String::new();
+    value.push_text(&mut text);
+    text
+}
+
+/// Null unless both texts are what they should be.
+fn zoned(time: &str, zone: &str) -> Value {
+    // A time of day in the zone is one in UTC, moved by the offset.
+    let offset = || {
+        let (utc, there) = (Instant::parse(EPOCH)?, EPOCH.replace('Z', zone));
+        Some(utc.nanos() - Instant::parse(&there)?.nanos())
+    };
+    match (Instant::parse(time), offset()) {
+        (Some(at), Some(offset)) => {
+            let local = at.plus_nanos(offset).to_rfc3339(0);
+            Value::text(&format!("{}{zone}", local.trim_end_matches('Z')))
+        }
+        _ => Value::Null,
+    }
 }
 
 fn integer(number: u64) -> Value {
@@ -508,13 +659,14 @@ collections:
     }
 
     fn json(corpus: &Corpus, scope: &str, index: u64) -> serde_json::Value {
-        serde_json::from_slice(&corpus.generate("things", scope, index).unwrap()).unwrap()
+        serde_json::from_slice(&corpus.generate("things", scope, index, None).unwrap()).unwrap()
     }
 
     #[test]
     fn records_depend_on_seed_scope_and_index_only() {
-        let bytes =
-            |seed| (0..50).map(|i| corpus(seed).generate("things", "a", i)).collect::<Vec<_>>();
+        let bytes = |seed| {
+            (0..50).map(|i| corpus(seed).generate("things", "a", i, None)).collect::<Vec<_>>()
+        };
         assert_eq!(bytes(1), bytes(1));
         assert_ne!(bytes(1), bytes(2));
         assert_eq!(corpus(1).scopes("things"), ["a", "b"]);
@@ -539,6 +691,40 @@ collections:
             states.insert(closed);
         }
         assert_eq!(states.len(), 2);
+    }
+
+    #[test]
+    fn times_have_offsets_and_parts_and_amounts_are_texts() {
+        let yaml = "
+collections:
+  x:
+    rows: 1
+    values:
+      at: {time: {start: '2024-01-01T00:30:00Z'}}
+      west: {choice: ['-07:00']}
+      east: {choice: ['+05:30']}
+      object: {template: {deep: {n: 7}}}
+      none: {template: '${object.deep.m}'}
+      west_at: {zoned: {time: at, zone: west}}
+      east_at: {zoned: {time: at, zone: east}}
+      no_time: {zoned: {time: none, zone: east}}
+      amount: {decimal: {min: 7, max: 7, digits: 2, text: true}}
+    record: {west: '${west_at}', east: '${east_at}', no_time: '${no_time}', part: '${object.deep.n}', none: '${none}', amount: '${amount}'}
+";
+        let corpus = Corpus::parse(yaml, 1, Instant::from_parts(0, 0), TimeFormat::Zulu).unwrap();
+        let record: serde_json::Value =
+            serde_json::from_slice(&corpus.generate("x", "", 0, None).unwrap()).unwrap();
+        assert_eq!(
+            record,
+            serde_json::json!({
+                "west": "2023-12-31T17:30:00-07:00",
+                "east": "2024-01-01T06:00:00+05:30",
+                "no_time": null,
+                "part": 7,
+                "none": null,
+                "amount": "7.00",
+            })
+        );
     }
 
     #[test]

@@ -27,6 +27,7 @@ mod clock;
 mod corpus;
 mod fault;
 mod fields;
+mod links;
 mod list;
 mod oauth;
 mod paging;

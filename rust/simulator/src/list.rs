@@ -63,6 +63,9 @@ pub(crate) fn answer_list(
     }
 
     let table = state.table(place)?;
+    if let Some(reply) = list.empty.as_ref().filter(|_| table.len() == 0) {
+        return Ok(of_reply(reply, &|name: &str| matched.name(name)));
+    }
     let found = table.query(&asked.query, &asked.page.start, asked.page.size);
     let around = Around::new(table, &asked.query, &asked.page, &found, list, request, &spec);
     let mut rows = Vec::with_capacity(found.slots.len());
@@ -140,6 +143,19 @@ fn read_list(
 
     let mut query = Query { descending: list.sort.descending, ..Query::default() };
     for filter in &list.filters {
+        if !filter.cases.0.is_empty() {
+            match read_case(filter, matched, &parameter) {
+                Ok(case) => {
+                    for (field, set) in case {
+                        let nothing = vec![Key::Null];
+                        let test = if set { Test::NotAmong(nothing) } else { Test::Among(nothing) };
+                        query.all.push(Condition { field: index(field)?, test });
+                    }
+                }
+                Err(refusal) => return Ok(Err(refusal)),
+            }
+            continue;
+        }
         let (condition, value) = match read_filter(filter, matched, fields, &parameter) {
             Ok(Some(read)) => read,
             Ok(None) => continue,
@@ -167,6 +183,7 @@ fn read_list(
     };
     let sorted = index(field)?;
     query.view.sort = Some(sorted);
+    query.descending ^= list.sort.reversed.iter().any(|reversed| reversed == name);
     if let Some(param) = &list.sort.direction_param {
         match parameter(param).map(str::to_ascii_lowercase).as_deref() {
             None => {}
@@ -209,13 +226,14 @@ fn read_filter<'a>(
         return Ok(None);
     }
     let Some(compare) = fields.get(&filter.field).copied() else { return Ok(None) };
+    let known = |item: &String| filter.allowed.is_empty() || filter.allowed.contains(item);
     if filter.op == Op::Among {
+        let items = value.split(',').map(|item| item.trim().to_owned());
         let keys: Option<Vec<Key>> =
-            value.split(',').map(|item| Key::of_text(compare, item.trim())).collect();
+            items.map(|item| Key::of_text(compare, &item).filter(|_| known(&item))).collect();
         let few = |keys: &Vec<Key>| filter.max.is_none_or(|max| keys.len() <= max);
         return Ok(Some((keys.filter(few).map(Test::Among), value)));
     }
-    let known = filter.allowed.is_empty() || filter.allowed.contains(&value);
     let key = match filter.unit {
         Unit::Field => Key::of_text(compare, &value),
         Unit::EpochSeconds => {
@@ -226,7 +244,7 @@ fn read_filter<'a>(
             at.filter(old).map(|at| time_key(compare, at))
         }
     };
-    let test = key.filter(|_| known).map(|key| match filter.op {
+    let test = key.filter(|_| known(&value)).map(|key| match filter.op {
         Op::Equal | Op::Among => Test::Among(vec![key]),
         Op::After => Test::After(key),
         Op::AtOrAfter => Test::AtOrAfter(key),
@@ -235,6 +253,24 @@ fn read_filter<'a>(
     });
 
     Ok(Some((test, value)))
+}
+
+/// The fields that must be set, or must not be, for a value that stands for such a state.
+fn read_case<'a, 'f>(
+    filter: &'f FilterSpec,
+    matched: &Matched,
+    parameter: &dyn Fn(&str) -> Option<&'a str>,
+) -> std::result::Result<Vec<(&'f str, bool)>, Refusal> {
+    let given = filter.param.as_deref().and_then(parameter).map(str::to_owned);
+    let default = |template: &Template| template.render_text(&|name: &str| matched.name(name));
+    let value = given.or_else(|| filter.default.as_ref().map(default));
+    let Some(value) = value.filter(|value| filter.any.as_ref() != Some(value)) else {
+        return Ok(Vec::new());
+    };
+    match filter.cases.get(&value) {
+        Some(case) => Ok(case.iter().map(|(field, set)| (field, *set)).collect()),
+        None => Err(refused_filter(matched, filter, &value)),
+    }
 }
 
 fn seconds_before(now: Instant, seconds: i64) -> Instant {

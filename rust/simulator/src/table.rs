@@ -147,6 +147,11 @@ impl Table {
         self.rows.iter().flatten().map(|row| &row.json)
     }
 
+    /// The slot of every record, in order of arrival.
+    pub(crate) fn slots(&self) -> impl Iterator<Item = Slot> {
+        (0..).zip(&self.rows).filter(|(_, row)| row.is_some()).map(|(slot, _)| slot)
+    }
+
     /// The slot whose unique field reads `value`, written as JSON without quotes.
     pub(crate) fn find(&self, field: &str, value: &str) -> Option<Slot> {
         let at = self.spec.unique.iter().position(|unique| unique == field)?;
@@ -452,7 +457,8 @@ pub(crate) fn reads_as(json: &[u8], only: &OrderedMap<String>) -> bool {
     })
 }
 
-fn unique_text(value: &Json) -> Option<String> {
+/// As JSON text without quotes; none for null.
+pub(crate) fn unique_text(value: &Json) -> Option<String> {
     match value {
         Json::Null => None,
         Json::String(text) => Some(text.clone()),

@@ -4,10 +4,11 @@ use crate::churn::Movement;
 use crate::clock::SimulatorClock;
 use crate::corpus::Corpus;
 use crate::fields::Fields;
+use crate::links::Cause;
 use crate::oauth::{OAuth, TokenServer};
 use crate::rate::Rates;
 use crate::spec::{CollectionSpec, EMBEDDED, SourceSpec};
-use crate::table::{Slot, Table, at_path};
+use crate::table::{Slot, Table, at_path, unique_text};
 use crate::value::Value;
 use bytes::Bytes;
 use lakeflow_core::{Clock, Error, ErrorKind, Instant, Result};
@@ -33,6 +34,8 @@ pub(crate) struct SourceState {
     pub(crate) spec: Arc<SourceSpec>,
     pub(crate) corpus: Arc<Corpus>,
     pub(crate) tables: BTreeMap<Place, Table>,
+    /// Collections whose records come from those of others and were made, with the next index.
+    pub(crate) derived: BTreeMap<String, u64>,
     /// The passwords, keys and tokens that are accepted; none: any that is not blank, unless
     /// tokens must be issued.
     pub(crate) credentials: BTreeSet<String>,
@@ -84,7 +87,11 @@ impl World {
         for (collection, rows) in &setup.rows {
             self.regenerate(&setup.name, collection, *rows).map_err(named)?;
         }
-        for (collection, records) in &setup.records {
+        // What others come from is first.
+        let state = self.source(&setup.name)?;
+        let mut given: Vec<_> = setup.records.iter().collect();
+        given.sort_by_key(|(name, _)| state.generation(name));
+        for (collection, records) in given {
             self.replace_at(&setup.name, collection, records, None).map_err(named)?;
         }
 
@@ -142,9 +149,9 @@ impl World {
         record: &Json,
         changed: Option<Instant>,
     ) -> Result<()> {
-        let state = self.source_mut(source)?;
+        let state = self.state_of(source, collection)?;
         let place = state.place_of(collection, record)?;
-        state.table(&place)?.upsert(record.to_string().into(), changed).map(|_| ())
+        state.write(&place, record.to_string().into(), changed, Cause::Given).map(|_| ())
     }
 
     /// Takes a record away without a trace; false if there is none with this key.
@@ -152,12 +159,11 @@ impl World {
     /// # Errors
     /// `ConfigInvalid` for an unknown source or collection.
     pub fn remove(&mut self, source: &str, collection: &str, key: impl Display) -> Result<bool> {
-        let state = self.source_mut(source)?;
-        let found = state.locate(collection, &key.to_string())?;
-        Ok(match found {
-            Some((place, slot)) => state.table(&place)?.remove(slot),
-            None => false,
-        })
+        let state = self.state_of(source, collection)?;
+        match state.locate(collection, &key.to_string())? {
+            Some((place, slot)) => state.remove(&place, slot),
+            None => Ok(false),
+        }
     }
 
     /// Sets the fields of `fields` in a record; the others stay as they are. `"a.b"` sets field `b`
@@ -175,7 +181,7 @@ impl World {
     ) -> Result<()> {
         let key = key.to_string();
         let now = self.clock.now();
-        let state = self.source_mut(source)?;
+        let state = self.state_of(source, collection)?;
         let (place, slot) = state.locate(collection, &key)?.ok_or_else(|| {
             let message = format!("no record '{key}' in '{source}/{collection}'");
             Error::new(ErrorKind::DataInvalid, message)
@@ -186,14 +192,14 @@ impl World {
         for (field, value) in changes {
             record.set_at(field, value.to_string());
         }
-        table.upsert(record.render(), Some(now)).map(|_| ())
+        state.write(&place, record.render(), Some(now), Cause::Given).map(|_| ())
     }
 
     /// Every record of a collection, by scope and then in order of arrival.
     ///
     /// # Errors
     /// `ConfigInvalid` for an unknown source or collection.
-    pub fn records(&self, source: &str, collection: &str) -> Result<Vec<Json>> {
+    pub fn records(&mut self, source: &str, collection: &str) -> Result<Vec<Json>> {
         let parse = |json: &Bytes| serde_json::from_slice(json).unwrap_or_default();
         Ok(self.raw_records(source, collection)?.iter().map(parse).collect())
     }
@@ -214,10 +220,7 @@ impl World {
         records: &[Json],
         changed: Option<Instant>,
     ) -> Result<()> {
-        let state = self.source_mut(source)?;
-        for place in state.places(collection)? {
-            state.table(&place)?.clear();
-        }
+        self.state_of(source, collection)?.reset(collection)?;
         records.iter().try_for_each(|record| self.upsert_at(source, collection, record, changed))
     }
 
@@ -227,7 +230,7 @@ impl World {
     /// As [`patch`](Self::patch).
     pub fn touch(&mut self, source: &str, collection: &str, key: impl Display) -> Result<()> {
         let now = self.clock.now();
-        let state = self.source_mut(source)?;
+        let state = self.state_of(source, collection)?;
         match state.locate(collection, &key.to_string())? {
             Some((place, slot)) => state.touch(&place, slot, now),
             None => {
@@ -243,13 +246,13 @@ impl World {
     /// `ConfigInvalid` for an unknown source or collection.
     pub fn grow(&mut self, source: &str, collection: &str, rows: u64) -> Result<()> {
         let now = self.clock.now();
-        let state = self.source_mut(source)?;
+        let state = self.state_of(source, collection)?;
         let place = state.default_place(collection)?;
         (0..rows).try_for_each(|_| state.grow(&place, now))
     }
 
-    pub(crate) fn raw_records(&self, source: &str, collection: &str) -> Result<Vec<Bytes>> {
-        let state = self.source(source)?;
+    pub(crate) fn raw_records(&mut self, source: &str, collection: &str) -> Result<Vec<Bytes>> {
+        let state = self.state_of(source, collection)?;
         let mut records = Vec::new();
         for place in state.places(collection)? {
             if let Some(table) = state.tables.get(&place) {
@@ -258,6 +261,13 @@ impl World {
         }
 
         Ok(records)
+    }
+
+    /// The source, with the records of `collection` in place.
+    fn state_of(&mut self, source: &str, collection: &str) -> Result<&mut SourceState> {
+        let state = self.source_mut(source)?;
+        state.ensure(collection.rsplit_once('/').map_or(collection, |(_, name)| name))?;
+        Ok(state)
     }
 
     pub(crate) fn source(&self, source: &str) -> Result<&SourceState> {
@@ -279,6 +289,12 @@ impl World {
     fn regenerate(&mut self, source: &str, collection: &str, rows: u64) -> Result<()> {
         let state = self.source_mut(source)?;
         let place = state.default_place(collection)?;
+        if let Some(from) = state.corpus.origin(&place.0) {
+            return Err(Error::config(format!(
+                "records of '{collection}' come with those of '{}': give its number of rows",
+                from.collection
+            )));
+        }
         state.fill(&place, rows)
     }
 }
@@ -295,13 +311,17 @@ impl SourceState {
             spec: spec.clone(),
             corpus: Arc::new(corpus),
             tables: BTreeMap::new(),
+            derived: BTreeMap::new(),
             credentials: setup.credentials.clone(),
             oauth: setup.oauth.clone().map(|oauth| TokenServer::new(oauth, seed)),
             rates: Rates::new(&spec.rate_limit, setup.rate_limit, setup.enforce_rate_limits),
             pages: setup.cache_bodies.then(PageCache::default),
             off: BTreeSet::new(),
         };
-        for (collection, _) in spec.collections.iter() {
+        let own = |collection: &str| state.corpus.origin(collection).is_none();
+        let own: Vec<&str> =
+            spec.collections.iter().map(|(name, _)| name).filter(|c| own(c)).collect();
+        for collection in own {
             for scope in state.corpus.scopes(collection) {
                 let place = (collection.to_owned(), scope);
                 let overridden = |named: &String| {
@@ -326,6 +346,7 @@ impl SourceState {
 
     /// The table of a known collection, made on first use.
     pub(crate) fn table(&mut self, place: &Place) -> Result<&mut Table> {
+        self.ensure(&place.0)?;
         let spec = self.spec.collection(&place.0)?.clone();
         Ok(self.tables.entry(place.clone()).or_insert_with(|| Table::new(spec)))
     }
@@ -347,20 +368,26 @@ impl SourceState {
             let count = record.get(field).and_then(|value| value.as_i64()).unwrap_or(0);
             record.set(field, (count + 1).to_string());
         }
-        table.upsert(record.render(), Some(now)).map(|_| ())
+        let changed = record.render();
+        self.write(place, changed, Some(now), Cause::Edit).map(|_| ())
     }
 
     pub(crate) fn grow(&mut self, place: &Place, now: Instant) -> Result<()> {
         let spec = self.spec.collection(&place.0)?.clone();
         let stamp = Value::text(&self.spec.time_format.write(now));
-        let mut record = self.next_record(place)?;
+        let corpus = self.corpus.clone();
+        let (place, mut record) = match corpus.origin(&place.0) {
+            Some(from) if from.is_one_each() => return self.grow_until_one_more(place, from, now),
+            Some(_) => self.next_child(place)?,
+            None => (place.clone(), self.next_record(place)?),
+        };
         for field in &spec.touch.stamp_new {
             record.set_at(field, json_of(&stamp));
         }
         for field in &spec.touch.stamp_epoch {
             record.set_at(field, now.seconds().to_string());
         }
-        self.table(place)?.upsert(record.render(), Some(now)).map(|_| ())
+        self.write(&place, record.render(), Some(now), Cause::Edit).map(|_| ())
     }
 
     /// The next record of the corpus whose key is free.
@@ -370,7 +397,7 @@ impl SourceState {
         loop {
             let index = table.next_index;
             table.next_index += 1;
-            let json = corpus.generate(&place.0, &place.1, index).ok_or_else(|| {
+            let json = corpus.generate(&place.0, &place.1, index, None).ok_or_else(|| {
                 Error::config(format!("corpus.yaml has no collection '{}'", place.0))
             })?;
             let record: Json = serde_json::from_slice(&json).unwrap_or_default();
@@ -390,7 +417,7 @@ impl SourceState {
         let table = self.table(place)?;
         table.clear();
         for index in 0..rows {
-            if let Some(json) = corpus.generate(&place.0, &place.1, index) {
+            if let Some(json) = corpus.generate(&place.0, &place.1, index, None) {
                 table.upsert(json, None)?;
             }
         }
@@ -421,14 +448,17 @@ impl SourceState {
     }
 
     /// The place a record belongs to.
-    fn place_of(&self, name: &str, record: &Json) -> Result<Place> {
+    pub(crate) fn place_of(&self, name: &str, record: &Json) -> Result<Place> {
         let (spec, collection, scope) = self.split(name)?;
         if let Some(scope) = scope {
             return Ok((collection, scope));
         }
         let own = spec.scope.as_ref().map(|scope| {
-            let text = at_path(record, &scope.field).as_str().unwrap_or_default();
-            text.strip_prefix(&scope.prefix).unwrap_or(&scope.default).to_owned()
+            let text = unique_text(at_path(record, &scope.field)).unwrap_or_default();
+            let text = text.strip_prefix(&scope.prefix).unwrap_or_default();
+            let segments: Vec<&str> =
+                text.split('/').take(scope.segments.unwrap_or(usize::MAX)).collect();
+            if text.is_empty() { scope.default.clone() } else { segments.join("/") }
         });
         Ok((collection, own.unwrap_or_default()))
     }
@@ -440,6 +470,16 @@ impl SourceState {
             return Ok(vec![(collection, scope)]);
         }
         Ok(self.tables.keys().filter(|(known, _)| *known == collection).cloned().collect())
+    }
+
+    /// The record whose unique field reads `value`, in whatever scope.
+    pub(crate) fn find(&self, collection: &str, field: &str, value: &str) -> Option<(Place, Slot)> {
+        let first = (collection.to_owned(), String::new());
+        let tables = self.tables.range(first..).take_while(|(place, _)| place.0 == collection);
+        let mut found = tables.filter_map(|(place, table)| {
+            table.find(field, value).map(|slot| (place.clone(), slot))
+        });
+        found.next()
     }
 
     fn locate(&self, name: &str, key: &str) -> Result<Option<(Place, Slot)>> {
@@ -462,7 +502,7 @@ pub(crate) fn json_of(value: &Value) -> Vec<u8> {
     json
 }
 
-fn not_an_object() -> Error {
+pub(crate) fn not_an_object() -> Error {
     Error::new(ErrorKind::DataInvalid, "a record is not an object")
 }
 

@@ -306,7 +306,7 @@ async fn repositories_are_apart() {
         assert_eq!(reply.column("id").len(), rows, "{repository}");
         let collection = format!("{repository}/issues");
         let stored = simulator.records("github", &collection).unwrap().len();
-        assert_eq!(stored, if rows == 100 { 230 } else { rows }, "{repository}");
+        assert_eq!(stored, if rows == 100 { 900 } else { rows }, "{repository}");
     }
     let repository = get(&format!("{base}/repos/acme/widgets"), TOKEN).await.json();
     assert_eq!(
@@ -353,4 +353,270 @@ async fn the_same_seed_gives_the_same_bytes() {
     };
     assert_eq!(body(1).await, body(1).await);
     assert_ne!(body(1).await, body(2).await);
+}
+
+/// Every row of every page, and the number of pages.
+async fn walk(simulator: &Simulator, path: &str) -> (Vec<Value>, usize) {
+    let mut next = Some(format!("{}{path}", simulator.base_url("github")));
+    let (mut rows, mut pages) = (Vec::new(), 0);
+    while let Some(url) = next {
+        let reply = get(&url, TOKEN).await;
+        assert_eq!(reply.status, 200, "{url}");
+        rows.extend(reply.json().as_array().unwrap().clone());
+        next = reply.link("next");
+        pages += 1;
+    }
+    (rows, pages)
+}
+
+async fn fetch(simulator: &Simulator, path: &str) -> Reply {
+    get(&format!("{}{path}", simulator.base_url("github")), TOKEN).await
+}
+
+async fn default_corpus() -> Simulator {
+    frozen().0.source("github").start().await.unwrap()
+}
+
+fn texts(rows: &[Value], pointer: &str) -> Vec<String> {
+    let text = |row: &Value| row.pointer(pointer).and_then(Value::as_str).map(str::to_owned);
+    rows.iter().filter_map(text).collect()
+}
+
+#[tokio::test]
+async fn every_list_has_three_pages_and_each_key_once() {
+    let simulator = default_corpus().await;
+    let pull = simulator.records("github", "o/r/pulls").unwrap()[0]["number"].clone();
+    let cases = [
+        ("/repos/o/r/issues?state=all".to_owned(), "/id"),
+        ("/repos/o/r/pulls?state=all".to_owned(), "/id"),
+        (format!("/repos/o/r/pulls/{pull}/reviews?"), "/id"),
+        ("/repos/o/r/issues/comments?".to_owned(), "/id"),
+        ("/repos/o/r/commits?".to_owned(), "/sha"),
+        ("/repos/o/r/branches?".to_owned(), "/name"),
+        ("/repos/o/r/assignees?".to_owned(), "/id"),
+        ("/repos/o/r/collaborators?".to_owned(), "/id"),
+        ("/orgs/acme/repos?".to_owned(), "/id"),
+        ("/users/octocat/repos?".to_owned(), "/id"),
+        ("/user/repos?".to_owned(), "/id"),
+        ("/user/orgs?".to_owned(), "/id"),
+        ("/user/teams?".to_owned(), "/id"),
+    ];
+    for (path, key) in cases {
+        let (rows, pages) = walk(&simulator, &format!("{path}&per_page=100")).await;
+        assert!(pages >= 3, "{path}: {pages}");
+        let mut keys: Vec<String> =
+            rows.iter().map(|row| row.pointer(key).unwrap().to_string()).collect();
+        keys.sort();
+        keys.dedup();
+        assert_eq!(keys.len(), rows.len(), "{path}");
+    }
+}
+
+#[tokio::test]
+async fn default_orders_are_the_documented_ones() {
+    let simulator = default_corpus().await;
+    let cases = [
+        ("/repos/o/r/pulls?state=all", "/created_at", true),
+        ("/repos/o/r/pulls?state=all&sort=updated", "/updated_at", false),
+        ("/repos/o/r/pulls?state=all&sort=updated&direction=desc", "/updated_at", true),
+        ("/repos/o/r/issues/comments?sort=updated", "/updated_at", false),
+        ("/repos/o/r/issues/comments?sort=updated&direction=desc", "/updated_at", true),
+        ("/repos/o/r/commits?", "/commit/committer/date", true),
+        ("/repos/o/r/branches?", "/name", false),
+        ("/orgs/acme/repos?", "/created_at", true),
+        ("/orgs/acme/repos?sort=full_name", "/full_name", false),
+        ("/user/repos?", "/full_name", false),
+        ("/user/repos?sort=updated", "/updated_at", true),
+    ];
+    for (path, field, descending) in cases {
+        let (rows, _) = walk(&simulator, &format!("{path}&per_page=100")).await;
+        let mut values = texts(&rows, field);
+        if descending {
+            values.reverse();
+        }
+        assert!(values.len() > 200 && values.is_sorted(), "{path}");
+        let unique: std::collections::BTreeSet<&String> = values.iter().collect();
+        let moving = field.ends_with("updated_at") || field.ends_with("date");
+        assert!(!moving || unique.len() < values.len(), "{path} has no ties");
+    }
+}
+
+#[tokio::test]
+async fn filters_of_the_other_lists_bound_and_select() {
+    let simulator = default_corpus().await;
+    let (commits, _) = walk(&simulator, "/repos/o/r/commits?per_page=100").await;
+    let dates = texts(&commits, "/commit/committer/date");
+    let (newest, oldest) = (&dates[100], &dates[200]);
+    let within = |date: &&String| (oldest..=newest).contains(date);
+    let path = format!("/repos/o/r/commits?per_page=100&since={oldest}&until={newest}");
+    let (found, _) = walk(&simulator, &path).await;
+    let expected: Vec<&String> = dates.iter().filter(within).collect();
+    assert_eq!(texts(&found, "/commit/committer/date").iter().collect::<Vec<_>>(), expected);
+
+    let (comments, _) =
+        walk(&simulator, "/repos/o/r/issues/comments?sort=updated&per_page=100").await;
+    let since = texts(&comments, "/updated_at")[300].clone();
+    let path = format!("/repos/o/r/issues/comments?sort=updated&per_page=100&since={since}");
+    let (found, _) = walk(&simulator, &path).await;
+    let later = comments.iter().filter(|c| c["updated_at"].as_str() >= Some(since.as_str()));
+    assert_eq!(found, later.cloned().collect::<Vec<_>>());
+
+    // Pull requests have no `since`.
+    let (all, _) = walk(&simulator, "/repos/o/r/pulls?state=all&per_page=100").await;
+    let ignored = "/repos/o/r/pulls?state=all&per_page=100&since=2030-01-01T00:00:00Z";
+    assert_eq!(walk(&simulator, ignored).await.0, all);
+    let (open, _) = walk(&simulator, "/repos/o/r/pulls?per_page=100").await;
+    assert!(!open.is_empty() && open.iter().all(|pull| pull["state"] == "open"));
+
+    let (public, _) = walk(&simulator, "/users/octocat/repos?per_page=100").await;
+    let (own, _) = walk(&simulator, "/user/repos?per_page=100").await;
+    let of_octocat = own.iter().filter(|repo| repo["owner"]["login"] == "octocat");
+    let visible = of_octocat.filter(|repo| repo["private"] == json!(false));
+    assert_eq!(public, visible.cloned().collect::<Vec<_>>());
+}
+
+#[tokio::test]
+async fn a_pull_request_agrees_with_its_issue_and_shows_more_alone() {
+    let simulator = default_corpus().await;
+    let (pulls, _) = walk(&simulator, "/repos/o/r/pulls?state=all&per_page=100").await;
+    let (issues, _) = walk(&simulator, "/repos/o/r/issues?state=all&per_page=100").await;
+    let of_pulls: Vec<&Value> = issues.iter().filter(|i| i.get("pull_request").is_some()).collect();
+    assert_eq!(pulls.len(), of_pulls.len());
+    let shared =
+        ["number", "title", "state", "user", "labels", "created_at", "updated_at", "closed_at"];
+    for (pull, issue) in pulls.iter().zip(of_pulls) {
+        for field in shared {
+            assert_eq!(pull[field], issue[field], "{field} of {}", pull["number"]);
+        }
+        assert_eq!(pull["merged_at"], issue["pull_request"]["merged_at"]);
+        assert_eq!(pull["url"], issue["pull_request"]["url"]);
+        assert_ne!(pull["id"], issue["id"]);
+    }
+
+    let alone = fetch(&simulator, &format!("/repos/o/r/pulls/{}", pulls[0]["number"])).await.json();
+    for field in ["merged", "mergeable", "commits", "additions", "changed_files", "comments"] {
+        assert!(pulls[0].get(field).is_none() && alone.get(field).is_some(), "{field}");
+    }
+    assert_eq!(fetch(&simulator, "/repos/o/r/pulls/999999").await.status, 404);
+    assert_eq!(fetch(&simulator, "/repos/o/r/pulls/999999/reviews").await.status, 404);
+}
+
+#[tokio::test]
+async fn reviews_and_comments_move_what_they_are_about() {
+    let (builder, clock) = frozen();
+    let simulator = builder.source("github").start().await.unwrap();
+    let updated = |number: &Value| {
+        ["pulls", "issues"].map(|collection| {
+            let records = simulator.records("github", &format!("o/r/{collection}")).unwrap();
+            let record = records.into_iter().find(|record| record["number"] == *number).unwrap();
+            record["updated_at"].as_str().unwrap().to_owned()
+        })
+    };
+    let pull = simulator.records("github", "o/r/pulls").unwrap()[7].clone();
+    let number = &pull["number"];
+
+    let review = json!({
+        "id": 77,
+        "pull_request_url": pull["url"],
+        "submitted_at": "2030-06-01T00:00:00Z",
+        "state": "APPROVED",
+    });
+    simulator.upsert("github", "reviews", &review).unwrap();
+    assert_eq!(updated(number), ["2030-06-01T00:00:00Z"; 2]);
+    let path = format!("/repos/o/r/pulls/{number}/reviews");
+    assert!(fetch(&simulator, &path).await.column("id").contains(&json!(77)));
+
+    let comment = json!({
+        "id": 78,
+        "url": "https://api.github.com/repos/o/r/issues/comments/78",
+        "issue_url": pull["issue_url"],
+        "updated_at": "2030-07-01T00:00:00Z",
+    });
+    simulator.upsert("github", "comments", &comment).unwrap();
+    assert_eq!(updated(number), ["2030-07-01T00:00:00Z"; 2]);
+
+    simulator.with_world(|world| world.touch("github", "reviews", 77)).unwrap();
+    assert_eq!(updated(number), [common::NOW; 2]);
+    clock.set(at("2031-03-01T10:05:00Z"));
+    simulator.with_world(|world| world.touch("github", "pulls", &pull["id"])).unwrap();
+    assert_eq!(updated(number), ["2031-03-01T10:05:00Z"; 2]);
+    let url = format!("{}/repos/o/r/issues/{number}", simulator.base_url("github"));
+    clock.set(at("2031-03-01T10:06:00Z"));
+    send("PATCH", &url, TOKEN, r#"{"title":"T"}"#).await;
+    assert_eq!(updated(number), ["2031-03-01T10:06:00Z"; 2]);
+
+    simulator.with_world(|world| world.grow("github", "pulls", 1)).unwrap();
+    let newest = simulator.records("github", "o/r/pulls").unwrap().pop().unwrap();
+    assert_eq!(updated(&newest["number"]), ["2031-03-01T10:06:00Z"; 2]);
+    let mut own = pull.clone();
+    for (field, value) in [("id", json!(5)), ("number", json!(90_000)), ("title", json!("own"))] {
+        own[field] = value;
+    }
+    own["url"] = json!("https://api.github.com/repos/o/r/pulls/90000");
+    own["issue_url"] = json!("https://api.github.com/repos/o/r/issues/90000");
+    simulator.upsert("github", "pulls", &own).unwrap();
+    let issue = fetch(&simulator, "/repos/o/r/issues/90000").await.json();
+    assert_eq!((&issue["title"], &issue["pull_request"]["url"]), (&json!("own"), &own["url"]));
+
+    assert!(simulator.remove("github", "pulls", &pull["id"]).unwrap());
+    for path in [format!("/repos/o/r/pulls/{number}"), format!("/repos/o/r/issues/{number}"), path]
+    {
+        assert_eq!(fetch(&simulator, &path).await.status, 404, "{path}");
+    }
+}
+
+#[tokio::test]
+async fn states_of_a_repository_give_their_refusals() {
+    let simulator = default_corpus().await;
+    let cases = [
+        ("/repos/acme/empty/commits", 409, "Git Repository is empty."),
+        ("/repos/acme/handbook/issues", 410, "Issues are disabled for this repo"),
+        (
+            "/repos/acme/gears/collaborators",
+            403,
+            "Must have push access to view repository collaborators.",
+        ),
+        ("/orgs/nope/repos", 404, "Not Found"),
+        ("/users/nope/repos", 404, "Not Found"),
+        ("/orgs/acme/teams/nope", 404, "Not Found"),
+    ];
+    for (path, status, message) in cases {
+        let reply = fetch(&simulator, path).await;
+        assert_eq!(
+            (reply.status, reply.json()["message"].clone()),
+            (status, json!(message)),
+            "{path}"
+        );
+    }
+    let permissions = json!({"permissions": {"admin": false, "push": false, "pull": true}});
+    simulator.patch("github", "repos", "o/r", &permissions).unwrap();
+    assert_eq!(fetch(&simulator, "/repos/o/r/collaborators").await.status, 403);
+}
+
+#[tokio::test]
+async fn links_of_every_list_lead_to_routes_that_exist() {
+    let simulator = default_corpus().await;
+    for (path, link) in [
+        ("/repos/o/r/pulls", "/repositories/1296269/pulls"),
+        ("/repos/o/r/commits", "/repositories/1296269/commits"),
+        ("/orgs/acme/repos", "/organizations/9920/repos"),
+        ("/users/octocat/repos", "/user/1/repos"),
+        ("/user/orgs", "/user/orgs"),
+    ] {
+        let reply = fetch(&simulator, &format!("{path}?per_page=3")).await;
+        let next = reply.link("next").unwrap();
+        let expected = format!("{}{link}?per_page=3&page=2", simulator.base_url("github"));
+        assert_eq!(next, expected);
+        let last = get(&reply.link("last").unwrap(), TOKEN).await;
+        assert!(last.status == 200 && !last.json().as_array().unwrap().is_empty(), "{path}");
+    }
+    let (teams, _) = walk(&simulator, "/user/teams?per_page=100").await;
+    let team = &teams[5];
+    let path = format!(
+        "/orgs/{}/teams/{}",
+        team["organization"]["login"].as_str().unwrap(),
+        team["slug"].as_str().unwrap()
+    );
+    assert_eq!(fetch(&simulator, &path).await.json(), *team);
+    assert_eq!(fetch(&simulator, "/user").await.json()["login"], "octocat");
 }

@@ -24,6 +24,8 @@ pub(crate) struct ListSpec {
     pub(crate) unsupported: Vec<String>,
     /// `${rows}`, `${count}`, `${total}` and those of the paging style.
     pub(crate) body: Template,
+    /// The answer when the scope has no record at all; absent: a list without rows.
+    pub(crate) empty: Option<Reply>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -42,6 +44,9 @@ pub(crate) struct FilterSpec {
     /// The values it takes besides `any`; empty: every one that compares.
     #[serde(default)]
     pub(crate) allowed: Vec<String>,
+    /// Values that stand for whether indexed fields are set: value to field to that.
+    #[serde(default)]
+    pub(crate) cases: OrderedMap<OrderedMap<bool>>,
     /// Whether a request without it is refused.
     #[serde(default)]
     pub(crate) required: bool,
@@ -85,6 +90,9 @@ pub(crate) struct SortSpec {
     pub(crate) default: String,
     #[serde(default)]
     pub(crate) descending: bool,
+    /// Names that sort the other way unless the request says how.
+    #[serde(default)]
+    pub(crate) reversed: Vec<String>,
     /// Value of the parameter to indexed field; empty: `default` is the field.
     #[serde(default)]
     pub(crate) fields: OrderedMap<String>,

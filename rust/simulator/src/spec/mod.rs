@@ -203,15 +203,39 @@ pub(crate) struct CollectionSpec {
     pub(crate) touch: TouchSpec,
     /// The answer while a test has switched the collection off; absent: `errors.not_found`.
     pub(crate) off: Option<Reply>,
+    /// What else changes with a record.
+    pub(crate) links: Vec<LinkSpec>,
 }
 
-/// A record's scope is the text of `field` after `prefix`, else `default`.
+/// A record belongs to that record of `to` whose unique `field` has the value of its own `by`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct LinkSpec {
+    pub(crate) to: String,
+    pub(crate) by: String,
+    pub(crate) field: String,
+    /// Fields that the other record takes over: both describe one thing, and go together.
+    #[serde(default)]
+    pub(crate) copy: Vec<String>,
+    /// Time fields of the other record, raised to the time in the own field named here.
+    #[serde(default)]
+    pub(crate) raise: OrderedMap<String>,
+    /// Fields of a new record of `to` if there is none, over the corpus: `${record.field}`.
+    pub(crate) create: Option<OrderedMap<Template>>,
+}
+
+/// A record's scope is the text of `field` after `prefix`, else `default`; without a field it is
+/// only known from where the record was put.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct ScopeSpec {
+    #[serde(default)]
     pub(crate) field: String,
+    #[serde(default)]
     pub(crate) prefix: String,
     pub(crate) default: String,
+    /// How many path segments of the text count; absent: all.
+    pub(crate) segments: Option<usize>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -241,7 +265,19 @@ pub(crate) struct Route {
     /// Scope of the collection, with path parameters and `${parent.field}`.
     #[serde(default)]
     pub(crate) scope: Template,
+    /// What must hold before the route answers.
+    #[serde(default)]
+    pub(crate) guards: Vec<GuardSpec>,
     pub(crate) answer: Action,
+}
+
+/// `value`, written as text, must be `is`.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct GuardSpec {
+    pub(crate) value: Template,
+    pub(crate) is: String,
+    pub(crate) refusal: Reply,
 }
 
 #[derive(Debug, Deserialize)]
@@ -370,6 +406,10 @@ impl SourceSpec {
     pub(crate) fn parse(yaml: &str) -> Result<Self> {
         let spec: Self = serde_saphyr::from_str(yaml)
             .map_err(|e| Error::config("endpoints.yaml is malformed").source(e))?;
+        for (_, collection) in spec.collections.iter() {
+            let mut links = collection.links.iter();
+            links.try_for_each(|link| spec.check_unique(&link.to, &link.field))?;
+        }
         for route in &spec.routes {
             spec.check(route).map_err(|e| e.context("route", format!("{:?}", route.pattern)))?;
         }
