@@ -6,11 +6,13 @@
 
 pub mod example;
 pub mod github;
+pub mod hubspot;
 pub mod mailchimp;
 mod registry;
 mod schema;
 pub mod shopify;
 #[cfg(test)]
 mod testing;
+pub mod zendesk;
 
 pub use registry::SOURCES;

@@ -28,24 +28,35 @@ pub(crate) fn record(name: &str, fields: Vec<Column>) -> Column {
 
 /// A list of records.
 pub(crate) fn records(name: &str, fields: Vec<Column>) -> Column {
-    let element = Box::new(DataType::Struct(fields));
-    Column::new(name, DataType::Array { element, contains_null: true })
-}
-
-/// A map from text to text.
-pub(crate) fn text_map(name: &str) -> Column {
-    let text = || Box::new(DataType::String);
-    Column::new(name, DataType::Map { key: text(), value: text(), value_contains_null: true })
+    list(name, DataType::Struct(fields))
 }
 
 /// A list of texts.
 pub(crate) fn texts(name: &str) -> Column {
-    let element = Box::new(DataType::String);
-    Column::new(name, DataType::Array { element, contains_null: true })
+    list(name, DataType::String)
 }
 
 /// A list of whole numbers.
 pub(crate) fn longs(name: &str) -> Column {
-    let element = Box::new(DataType::Long);
-    Column::new(name, DataType::Array { element, contains_null: true })
+    list(name, DataType::Long)
+}
+
+/// A map from text to text.
+pub(crate) fn text_map(name: &str) -> Column {
+    Column::new(name, map_of_text())
+}
+
+/// A list of maps from text to text.
+pub(crate) fn text_maps(name: &str) -> Column {
+    list(name, map_of_text())
+}
+
+fn list(name: &str, element: DataType) -> Column {
+    Column::new(name, DataType::Array { element: Box::new(element), contains_null: true })
+}
+
+fn map_of_text() -> DataType {
+    let text = || Box::new(DataType::String);
+
+    DataType::Map { key: text(), value: text(), value_contains_null: true }
 }

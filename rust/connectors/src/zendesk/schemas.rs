@@ -1,0 +1,232 @@
+//! Columns of the tables. Timestamps stay text, as Zendesk writes them; objects whose fields differ
+//! by account are maps.
+
+use crate::schema::{boolean, long, longs, string, text_map, text_maps, texts};
+use lakeflow_core::TableSchema;
+
+pub(super) fn tickets() -> TableSchema {
+    TableSchema::new(vec![
+        long("id"),
+        string("url"),
+        string("external_id"),
+        text_map("via"),
+        string("created_at"),
+        string("updated_at"),
+        string("type"),
+        string("subject"),
+        string("raw_subject"),
+        string("description"),
+        string("priority"),
+        string("status"),
+        string("recipient"),
+        long("requester_id"),
+        long("submitter_id"),
+        long("assignee_id"),
+        long("organization_id"),
+        long("group_id"),
+        longs("collaborator_ids"),
+        longs("follower_ids"),
+        longs("email_cc_ids"),
+        long("forum_topic_id"),
+        long("problem_id"),
+        boolean("has_incidents"),
+        boolean("is_public"),
+        string("due_at"),
+        texts("tags"),
+        text_maps("custom_fields"),
+        text_map("satisfaction_rating"),
+        longs("sharing_agreement_ids"),
+        text_maps("fields"),
+        longs("followup_ids"),
+        long("ticket_form_id"),
+        long("brand_id"),
+        boolean("allow_channelback"),
+        boolean("allow_attachments"),
+        boolean("from_messaging_channel"),
+        long("generated_timestamp"),
+    ])
+}
+
+pub(super) fn organizations() -> TableSchema {
+    TableSchema::new(vec![
+        long("id"),
+        string("url"),
+        string("external_id"),
+        string("name"),
+        string("created_at"),
+        string("updated_at"),
+        texts("domain_names"),
+        string("details"),
+        string("notes"),
+        long("group_id"),
+        boolean("shared_tickets"),
+        boolean("shared_comments"),
+        texts("tags"),
+        text_map("organization_fields"),
+    ])
+}
+
+pub(super) fn articles() -> TableSchema {
+    TableSchema::new(vec![
+        long("id"),
+        string("url"),
+        string("html_url"),
+        long("author_id"),
+        boolean("comments_disabled"),
+        boolean("draft"),
+        boolean("promoted"),
+        long("position"),
+        long("vote_sum"),
+        long("vote_count"),
+        long("section_id"),
+        string("created_at"),
+        string("updated_at"),
+        string("name"),
+        string("title"),
+        string("source_locale"),
+        string("locale"),
+        boolean("outdated"),
+        texts("outdated_locales"),
+        string("edited_at"),
+        long("user_segment_id"),
+        long("permission_group_id"),
+        texts("content_tag_ids"),
+        texts("label_names"),
+        string("body"),
+    ])
+}
+
+pub(super) fn brands() -> TableSchema {
+    TableSchema::new(vec![
+        long("id"),
+        string("url"),
+        string("name"),
+        string("brand_url"),
+        string("subdomain"),
+        string("host_mapping"),
+        boolean("has_help_center"),
+        string("help_center_state"),
+        boolean("active"),
+        boolean("default"),
+        boolean("is_deleted"),
+        string("created_at"),
+        string("updated_at"),
+        longs("ticket_form_ids"),
+        string("signature_template"),
+    ])
+}
+
+pub(super) fn groups() -> TableSchema {
+    TableSchema::new(vec![
+        long("id"),
+        string("url"),
+        string("name"),
+        boolean("deleted"),
+        string("created_at"),
+        string("updated_at"),
+        string("description"),
+        boolean("default"),
+        boolean("is_public"),
+    ])
+}
+
+pub(super) fn ticket_comments() -> TableSchema {
+    TableSchema::new(vec![
+        long("id"),
+        string("type"),
+        long("request_id"),
+        long("requester_id"),
+        string("status"),
+        string("subject"),
+        string("priority"),
+        long("organization_id"),
+        string("description"),
+        string("created_at"),
+        string("updated_at"),
+        long("assignee_id"),
+        long("group_id"),
+        longs("collaborator_ids"),
+        text_maps("custom_fields"),
+        longs("email_cc_ids"),
+        longs("follower_ids"),
+        long("ticket_form_id"),
+        long("brand_id"),
+        text_maps("comments"),
+        // What comments really have; the columns above are those of the Python connector.
+        long("ticket_id"),
+        long("event_id"),
+        long("timestamp"),
+        string("event_type"),
+        long("author_id"),
+        string("body"),
+        string("html_body"),
+        string("plain_body"),
+        boolean("public"),
+        boolean("trusted"),
+        long("audit_id"),
+        text_maps("attachments"),
+        string("via"),
+        long("via_reference_id"),
+        text_map("metadata"),
+    ])
+}
+
+pub(super) fn topics() -> TableSchema {
+    TableSchema::new(vec![
+        long("id"),
+        string("url"),
+        string("html_url"),
+        string("name"),
+        string("description"),
+        long("position"),
+        long("follower_count"),
+        long("community_id"),
+        string("created_at"),
+        string("updated_at"),
+        long("user_segment_id"),
+        string("manageable_by"),
+        longs("user_segment_ids"),
+    ])
+}
+
+pub(super) fn users() -> TableSchema {
+    TableSchema::new(vec![
+        long("id"),
+        string("url"),
+        string("email"),
+        string("name"),
+        boolean("active"),
+        string("alias"),
+        string("created_at"),
+        long("custom_role_id"),
+        long("default_group_id"),
+        string("details"),
+        string("external_id"),
+        string("iana_time_zone"),
+        string("last_login_at"),
+        string("locale"),
+        long("locale_id"),
+        boolean("moderator"),
+        string("notes"),
+        boolean("only_private_comments"),
+        long("organization_id"),
+        string("phone"),
+        text_map("photo"),
+        boolean("report_csv"),
+        boolean("restricted_agent"),
+        string("role"),
+        long("role_type"),
+        boolean("shared"),
+        boolean("shared_agent"),
+        boolean("shared_phone_number"),
+        string("signature"),
+        boolean("suspended"),
+        texts("tags"),
+        string("ticket_restriction"),
+        string("time_zone"),
+        boolean("two_factor_auth_enabled"),
+        string("updated_at"),
+        text_map("user_fields"),
+        boolean("verified"),
+    ])
+}

@@ -1,0 +1,105 @@
+//! The tables.
+//!
+//! Exports give what changed at or after `start_time`, in whole seconds, oldest first, and never
+//! what changed within the last minute. Lists are read by cursor: by number they stop after 100
+//! pages.
+//!
+//! # Source
+//! developer.zendesk.com, "Using the Incremental Export API" (order, time and cursor exports, the
+//! last minute) and "Pagination".
+
+use super::{comments, schemas};
+use lakeflow_core::{CursorKind, Page, ReadRequest, Records, Result, Rows, Step, TableSchema};
+use lakeflow_http::paginate::Parsed;
+use lakeflow_http::rest::{Bound, By, Paging, Spelling, Table, Tables};
+use lakeflow_http::{Response, envelope};
+
+/// Seconds that exports hold changes back.
+const SETTLE: u64 = 60;
+
+/// Days for which a cursor of an export is taken to be good; the service names no limit.
+const CURSOR_DAYS: u64 = 365;
+
+/// An export, ordered by what pages state or by a column.
+const fn export(name: &'static str, path: &'static str, schema: fn() -> TableSchema) -> Table {
+    Table::new(name, path, schema)
+        .cdc(&["id"], "updated_at")
+        .since("start_time", Bound::Inclusive, Spelling::EpochSeconds)
+        .since_first("0")
+        .legacy_cursor(&["resume_after", "start_time"])
+        .rows(name)
+        .more_unless("end_of_stream")
+}
+
+/// An export by time: a page names the second up to which it reaches, from which the next begins.
+const fn by_time(name: &'static str, path: &'static str, schema: fn() -> TableSchema) -> Table {
+    export(name, path, schema)
+        .ascending(By::stated(CursorKind::EpochSeconds, Step::SECOND).settle(SETTLE), 1)
+        .paging(Paging::Number { parameter: "start_time", at: "end_time" })
+        .resume_from("end_time")
+}
+
+/// An export by cursor: a page names an exact place.
+const fn by_cursor(
+    name: &'static str,
+    path: &'static str,
+    schema: fn() -> TableSchema,
+    by: By,
+) -> Table {
+    export(name, path, schema)
+        .token(Some(by.settle(SETTLE)), CURSOR_DAYS)
+        .paging(Paging::Url("after_url"))
+        .resume_at("after_cursor", "cursor")
+}
+
+/// A list by cursor.
+const fn list(name: &'static str, path: &'static str, schema: fn() -> TableSchema) -> Table {
+    Table::new(name, path, schema)
+        .snapshot(&["id"])
+        .page_size("page[size]", 100)
+        .rows(name)
+        .paging(Paging::Url("links.next"))
+        .more_if("meta.has_more")
+}
+
+/// `generated_timestamp` also moves with changes that leave `updated_at` as it is.
+const TICKETS: Table = by_cursor(
+    "tickets",
+    "/api/v2/incremental/tickets/cursor.json",
+    schemas::tickets,
+    By::epoch_seconds("generated_timestamp"),
+);
+
+/// Deleted tickets stay in the export, with this status.
+const DELETED_TICKETS: Table = TICKETS.shape(deleted);
+
+pub(super) const TABLES: Tables = Tables(&[
+    TICKETS.deletes(&DELETED_TICKETS),
+    by_time("organizations", "/api/v2/incremental/organizations.json", schemas::organizations),
+    by_cursor(
+        "users",
+        "/api/v2/incremental/users/cursor.json",
+        schemas::users,
+        By::instants("updated_at", Step::SECOND),
+    ),
+    by_time("ticket_comments", "/api/v2/incremental/ticket_events.json", schemas::ticket_comments)
+        .query(&[("include", "comment_events")])
+        .shape(comments::rows),
+    list("articles", "/api/v2/help_center/articles.json", schemas::articles),
+    list("brands", "/api/v2/brands.json", schemas::brands),
+    list("groups", "/api/v2/groups.json", schemas::groups),
+    list("topics", "/api/v2/community/topics.json", schemas::topics),
+]);
+
+fn deleted(response: &Response, _read: &ReadRequest) -> Result<Parsed> {
+    let tickets = envelope::object(&response.body)?.array("tickets")?;
+    let mut rows = Vec::new();
+    for ticket in envelope::elements(&tickets)? {
+        if envelope::object(&ticket)?.text("status")?.as_deref() == Some("deleted") {
+            rows.push(ticket);
+        }
+    }
+    let records = Records { rows: Rows::Each(rows), ..Records::default() };
+
+    Ok(Parsed::from(Page::of(records)))
+}
