@@ -78,9 +78,13 @@ pub trait Connector: Send + Sync {
             .table(read.table.as_str()))
     }
 
-    /// End of the feed now, for tables whose drains end there.
+    /// End of the feed now, for tables whose drains end there; or the place from which a token feed
+    /// is read, asked for before its first read. A token feed without one begins with a listing.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Unsupported`] if the table has none.
     async fn latest(&self, read: &ReadRequest) -> Result<Latest> {
-        Err(Error::internal("the connector declares no latest value").table(read.table.as_str()))
+        Err(Error::unsupported("the table states no latest value").table(read.table.as_str()))
     }
 
     /// Parents in a stable order; those changed in the range if they carry an order value.

@@ -60,17 +60,39 @@ impl Position {
             _ => None,
         }
     }
+
+    /// The place as a JSON object.
+    pub fn to_value(&self) -> Value {
+        Value::Object(self.0.iter().map(|(k, v)| (k.clone(), v.to_value())).collect())
+    }
+
+    /// Reads what [`to_value`](Self::to_value) gave; `None` for anything else.
+    pub fn from_value(value: &Value) -> Option<Self> {
+        let scalars = value.as_object()?.iter();
+        let scalars = scalars.map(|(k, v)| Some((k.clone(), JsonScalar::from_value(v)?)));
+
+        Some(Self(scalars.collect::<Option<_>>()?))
+    }
 }
 
-/// A pass under way: its own upper bound, and the place reached.
+/// A pass under way: its own upper bound, and the place reached. A feed that keeps the service's
+/// place has one between passes too.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Pass {
     /// Bound that the pass began with, as text.
     pub upto: Option<String>,
+    /// Largest order value within the bound that was seen, as text.
+    pub largest: Option<String>,
     /// The connector's place.
     pub at: Option<Position>,
-    /// Parent being read.
+    /// The table's `position_version` when `at` was made; 0 without a place.
+    pub version: u32,
+    /// When `at` was learnt, RFC 3339, where places age.
+    pub since: Option<String>,
+    /// Parents being read, one key a line.
     pub part: Option<PartKey>,
+    /// Order value reached below `part`, as text.
+    pub reached: Option<String>,
 }
 
 /// Where a feed was left.
@@ -264,36 +286,37 @@ fn text_map(map: &BTreeMap<String, String>) -> Value {
 }
 
 fn pass_value(pass: &Pass) -> Value {
-    let mut map = Map::new();
-    if let Some(upto) = &pass.upto {
-        map.insert("upto".into(), Value::from(upto.as_str()));
-    }
-    if let Some(Position(at)) = &pass.at {
-        let at = at.iter().map(|(k, v)| (k.clone(), v.to_value())).collect();
-        map.insert("at".into(), Value::Object(at));
-    }
-    if let Some(PartKey(part)) = &pass.part {
-        map.insert("part".into(), Value::from(part.as_str()));
-    }
+    let Pass { upto, largest, at, version, since, part, reached } = pass;
+    let text = |text: &Option<String>| text.as_deref().map(Value::from);
+    let fields = [
+        ("upto", text(upto)),
+        ("largest", text(largest)),
+        ("at", at.as_ref().map(Position::to_value)),
+        ("version", (*version > 0).then(|| Value::from(*version))),
+        ("since", text(since)),
+        ("part", part.as_ref().map(|PartKey(part)| Value::from(part.as_str()))),
+        ("reached", text(reached)),
+    ];
 
-    Value::Object(map)
+    Value::Object(fields.into_iter().filter_map(|(k, v)| Some((k.to_owned(), v?))).collect())
 }
 
 fn pass_from(value: &Value) -> Option<Pass> {
     let map = value.as_object()?;
-    let at = match map.get("at") {
-        None => None,
-        Some(at) => {
-            let scalars = at.as_object()?.iter();
-            let scalars = scalars.map(|(k, v)| Some((k.clone(), JsonScalar::from_value(v)?)));
-            Some(Position(scalars.collect::<Option<_>>()?))
-        }
-    };
+    let text = |name| map.get(name).and_then(Value::as_str).map(str::to_owned);
+    let version = map.get("version").map_or(Some(0), Value::as_u64)?;
 
     Some(Pass {
-        upto: map.get("upto").and_then(Value::as_str).map(str::to_owned),
-        at,
-        part: map.get("part").and_then(Value::as_str).map(|p| PartKey(p.to_owned())),
+        upto: text("upto"),
+        largest: text("largest"),
+        at: match map.get("at") {
+            Some(at) => Some(Position::from_value(at)?),
+            None => None,
+        },
+        version: u32::try_from(version).ok()?,
+        since: text("since"),
+        part: text("part").map(PartKey),
+        reached: text("reached"),
     })
 }
 
@@ -372,6 +395,10 @@ mod tests {
                 upto: Some("x".into()),
                 at: Some(Position::default().with("n", JsonScalar::Int(n))),
                 part: Some(PartKey("é".into())),
+                version: 1,
+                largest: Some("w".into()),
+                since: None,
+                reached: Some("v".into()),
             });
             let text = offset.to_text().unwrap();
             prop_assert!(text.is_ascii());

@@ -42,6 +42,16 @@ impl Records {
         self.constant.push((column.into(), value.into()));
         self
     }
+
+    /// Adds columns with one value, but for those that are there already.
+    pub fn add_columns(&mut self, columns: &[(String, RawJson)]) {
+        for (name, value) in columns {
+            let constant = self.constant.iter().any(|(n, _)| n == name);
+            if !constant && !self.per_row.iter().any(|(n, _)| n == name) {
+                self.constant.push((name.clone(), value.clone()));
+            }
+        }
+    }
 }
 
 /// Whether a read may stop after a page, and where it goes on then.

@@ -24,8 +24,9 @@ pub(crate) struct Ascending {
     group: Option<Walks>,
     /// Whether a page lay wholly below the range: its end is then the end of all there is.
     unbounded: bool,
-    /// Last page's explicit place, to notice a service that does not move.
+    /// Last page's explicit place, and a digest of its rows, to notice a service that does not move.
     last_place: Option<Cursor>,
+    last_listing: u64,
     done: bool,
 }
 
@@ -47,6 +48,7 @@ impl Ascending {
             group: None,
             unbounded: false,
             last_place: None,
+            last_listing: 0,
             done: false,
         }
     }
@@ -59,7 +61,11 @@ impl Ascending {
             }
             let pages = match &mut self.pages {
                 Some(pages) => pages,
-                closed => closed.insert(reading.open(self.from.as_ref(), self.upto.as_ref())),
+                closed => {
+                    // A group that is walked again is asked for by its value alone.
+                    let upto = if self.group.is_some() { &self.from } else { &self.upto };
+                    closed.insert(reading.open(self.from.as_ref(), upto.as_ref()))
+                }
             };
             let Some(page) = pages.next().await? else {
                 self.list_ended()?;
@@ -98,6 +104,11 @@ impl Ascending {
             self.done = true;
         } else if self.count < self.restart_pages {
             // The service's own marker is trusted for so many pages.
+        } else if reading.states_order() {
+            // Ties lie between two pages: there are no groups.
+            if max.is_some() {
+                self.restart(max);
+            }
         } else if moved && !delivery.page.single_valued() {
             self.restart(max);
         } else {
@@ -108,6 +119,7 @@ impl Ascending {
             walks.page(delivery.listing);
             self.group = Some(walks);
         }
+        delivery.last = self.done;
 
         Ok(delivery)
     }
@@ -121,6 +133,12 @@ impl Ascending {
         // Rows beyond the group are left for the reading that begins after it.
         let mut delivery = reading.deliver(page, value, value)?;
         delivery.safe = reading.past_lookback(self.from.as_ref());
+        let listing = std::mem::replace(&mut self.last_listing, delivery.listing);
+        if matches!(delivery.page.resume, Resume::From(Some(_)) | Resume::UpTo(_))
+            && delivery.listing == listing
+        {
+            self.place(&delivery)?;
+        }
         if let Some(walks) = &mut self.group {
             walks.page(delivery.listing);
         }
@@ -195,6 +213,7 @@ impl Ascending {
             )));
         }
         self.last_place = Some(stated.clone());
+        self.last_listing = delivery.listing;
 
         Ok(Some(stated))
     }

@@ -1,6 +1,6 @@
 //! Batch reads: the whole table up to `until`, in bounded memory.
 
-use crate::drain::Drain;
+use crate::drain::{Drain, Start};
 use crate::emit::Emitter;
 use crate::table::Table;
 use crate::walk::Step;
@@ -45,7 +45,7 @@ impl BatchReader {
         }
         let mut drain = match self.drain.take() {
             Some(drain) => drain,
-            None => Drain::begin(self.table.clone(), None, None, false, Vec::new()).await?,
+            None => Drain::begin(self.table.clone(), Start::default(), false).await?,
         };
         while let Some(step) = drain.next().await? {
             let Step::Page(delivery) = step else { continue };

@@ -1,67 +1,96 @@
 //! A drain: from a start offset to an `until` pinned when it began.
 
-use crate::ascending::Ascending;
+use crate::children::Children;
 use crate::engine::random_bits;
-use crate::one_pass::{OnePass, Snapshot};
+use crate::feed::Feed;
+use crate::parts::Places;
 use crate::state::{self, StateBlob};
 use crate::table::Table;
-use crate::walk::{Delivery, Reading, Step};
-use crate::windows::Windows;
+use crate::walk::{Reading, Step};
 use bytes::Bytes;
-use lakeflow_core::{Cursor, Error, Ingestion, Offset, Progress, Result};
+use lakeflow_core::{Cursor, Error, Ingestion, Instant, Latest, Offset, Progress, Result, Until};
 use std::sync::Arc;
 
 /// Ties that an offset holds itself; more of them go into the state blob.
 const MAX_INLINE_TIES: usize = 256;
 
 enum Walk {
-    Snapshot(Snapshot),
-    Ascending(Ascending),
-    Windows(Windows),
-    OnePass(OnePass),
-    /// Nothing to read.
-    Empty,
+    Feed(Feed),
+    Children(Box<Children>),
+}
+
+/// Where a drain without rows has come: a hint for the next one from the same offset.
+pub(crate) struct Idle {
+    offset: Offset,
+    places: Places,
+}
+
+/// From where a drain begins.
+#[derive(Default)]
+pub(crate) struct Start {
+    /// The offset; `None`: the beginning.
+    pub(crate) offset: Option<Offset>,
+    /// The blob that it names.
+    pub(crate) state: Option<Bytes>,
+    /// What an earlier drain from the same offset has found.
+    pub(crate) idle: Option<Idle>,
+    pub(crate) warnings: Vec<String>,
 }
 
 /// Reads a feed from an offset up to `until`.
 pub(crate) struct Drain {
+    /// That of the table, or of the feed of its parents.
     pub(crate) reading: Reading,
     walk: Walk,
     done: bool,
-    /// The offset reached: that of the drain's start, or of its last slice with rows.
+    /// The offset reached: that of the drain's start, or of its last slice.
     offset: Offset,
 }
 
 impl Drain {
-    /// Pins `until`, applies lookback and finds the first lower bound; sends at most one request.
+    /// Pins `until`, applies lookback and finds the first lower bound.
     ///
-    /// `state` is the blob that `start` names. `streaming`: rows must be deliverable exactly once.
-    pub(crate) async fn begin(
-        table: Arc<Table>,
-        start: Option<Offset>,
-        state: Option<Bytes>,
-        streaming: bool,
-        mut warnings: Vec<String>,
-    ) -> Result<Self> {
-        let mut offset = start.unwrap_or_else(|| {
+    /// `streaming`: rows must be deliverable exactly once.
+    pub(crate) async fn begin(table: Arc<Table>, start: Start, streaming: bool) -> Result<Self> {
+        let Start { offset, state, idle, mut warnings } = start;
+        let mut offset = offset.unwrap_or_else(|| {
             let mut offset = Offset::beginning(table.source, &*table.name, table.feed);
             offset.scope.clone_from(&table.scope);
             offset
         });
         let salt = *offset.salt.get_or_insert_with(random_bits);
-        let cursor = match (&offset.cursor, table.order()) {
+        let lead = table.child_of.as_ref().map_or(&table, |below| &below.feed).clone();
+        let known = idle.as_ref().map_or(&offset, |idle| &idle.offset);
+        let cursor = match (&known.cursor, lead.order()) {
             (Some(raw), Some(order)) => Some(Cursor::parse(order.kind, raw).map_err(|e| {
                 Error::offset_invalid(format!("the checkpoint's cursor: {}", e.message()))
                     .table(table.name.as_str())
             })?),
             _ => None,
         };
-        let mut reading = Reading::new(table.clone(), cursor.clone(), salt, streaming);
-        remember(&mut reading, &offset, state, &mut warnings)?;
+        let mut reading = Reading::new(lead.clone(), cursor, salt, streaming);
+        reading.pass.clone_from(&known.pass);
+        remember(&mut reading, known, state, &mut warnings)?;
+        if let Some(idle) = idle {
+            reading.places = idle.places;
+        }
         reading.warnings = warnings;
-        let walk = walk(&reading, cursor).await?;
+        if lead.order().is_some_and(|order| order.until == Until::Latest) {
+            match lead.connector.latest(&reading.request()).await? {
+                Latest::Value(value) => reading.until = Some(value),
+                Latest::At(_) => return Err(Error::internal("`latest` must be an order value")),
+            }
+        }
+        let feed = Feed::begin(&mut reading).await?;
+        let done = feed.is_empty();
+        let walk = match &table.child_of {
+            Some(below) => {
+                Walk::Children(Box::new(Children::new(table.clone(), below.clone(), feed)))
+            }
+            None => Walk::Feed(feed),
+        };
 
-        Ok(Self { reading, done: matches!(walk, Walk::Empty), walk, offset })
+        Ok(Self { reading, walk, done, offset })
     }
 
     /// The next page or safe point, or `None` when the drain has ended.
@@ -70,13 +99,9 @@ impl Drain {
             return Ok(None);
         }
         let reading = &mut self.reading;
-        let page = |delivery: Option<Delivery>| delivery.map(Step::Page);
         let step = match &mut self.walk {
-            Walk::Snapshot(walk) => walk.next(reading).await,
-            Walk::Ascending(walk) => walk.next(reading).await.map(page),
-            Walk::Windows(walk) => walk.next(reading).await,
-            Walk::OnePass(walk) => walk.next(reading).await,
-            Walk::Empty => Ok(None),
+            Walk::Feed(feed) => feed.next(reading).await,
+            Walk::Children(children) => children.next(reading).await,
         };
         let step = step.map_err(|e| e.table(self.reading.table.name.as_str()))?;
         self.done = step.is_none();
@@ -89,24 +114,59 @@ impl Drain {
         self.done
     }
 
-    /// The offset after a slice that had rows, and the blob it names.
+    /// Whether a slice is to move the offset though it has no rows: to the first place of a feed
+    /// that the service keeps, and away from a place that has lived half its life.
+    pub(crate) fn moves_without_rows(&self) -> bool {
+        let Progress::Token { life, .. } = self.reading.table.progress() else { return false };
+        let Some(place) = &self.reading.pass else { return false };
+        let Some(stored) = &self.offset.pass else { return self.offset.seq == 0 };
+        let instant = |since: &Option<String>| since.as_deref().and_then(Instant::parse);
+
+        matches!(
+            (instant(&stored.since), instant(&place.since)),
+            (Some(then), Some(now)) if (now.nanos() - then.nanos()).unsigned_abs() > life.as_nanos() / 2
+        )
+    }
+
+    /// The offset after a slice, and the blob it names.
     pub(crate) fn advance(&mut self, slice_id: &str) -> Result<(String, Option<StateBlob>)> {
-        let lookback = self.reading.table.order().is_some_and(|o| !o.lookback.is_zero());
-        let mut state = None;
+        let reading = &self.reading;
+        let lookback = reading.table.order().is_some_and(|o| !o.lookback.is_zero());
         self.offset.seq += 1;
         self.offset.slice = Some(slice_id.to_owned());
-        self.offset.ties.clear();
-        if let Some(reached) = &self.reading.reached {
-            self.offset.advance(self.reading.start.as_ref(), reached);
-            let ties = self.reading.seen.at(reached.comparable());
-            let fits = ties.len() <= MAX_INLINE_TIES;
-            state = (lookback || !fits).then(|| state::encode(&self.reading.seen));
-            self.offset.ties = if fits { ties } else { Vec::new() };
-        }
+        let fits = place(&mut self.offset, reading);
+        let needed = (lookback && reading.reached.is_some())
+            || !fits
+            || (reading.pass.is_some() && !reading.seen.is_empty())
+            || !reading.places.is_empty();
+        let state = needed.then(|| state::encode(&reading.seen, &reading.places));
         self.offset.state = state.as_ref().map(|s| s.hash.clone());
 
         Ok((self.offset.to_text()?, state))
     }
+
+    /// What a drain that ended without rows has found.
+    pub(crate) fn idle(&self) -> Idle {
+        let mut offset = self.offset.clone();
+        place(&mut offset, &self.reading);
+
+        Idle { offset, places: self.reading.places.clone() }
+    }
+}
+
+/// Writes down where `reading` stands; whether all ties fit.
+fn place(offset: &mut Offset, reading: &Reading) -> bool {
+    offset.pass.clone_from(&reading.pass);
+    offset.ties.clear();
+    let Some(reached) = &reading.reached else { return true };
+    offset.advance(reading.start.as_ref(), reached);
+    let ties = reading.seen.at(reached.comparable());
+    let fits = ties.len() <= MAX_INLINE_TIES;
+    if fits {
+        offset.ties = ties;
+    }
+
+    fits
 }
 
 /// Takes in what is stored of the rows delivered before.
@@ -117,7 +177,9 @@ fn remember(
     warnings: &mut Vec<String>,
 ) -> Result<()> {
     match (&offset.state, state) {
-        (Some(hash), Some(bytes)) => return state::decode(&bytes, hash, &mut reading.seen),
+        (Some(hash), Some(bytes)) => {
+            return state::decode(&bytes, hash, &mut reading.seen, &mut reading.places);
+        }
         (Some(hash), None) => {
             let table = &reading.table;
             let lost = format!("the stored state {hash}, which the checkpoint names, is missing");
@@ -139,49 +201,4 @@ fn remember(
     }
 
     Ok(())
-}
-
-/// Chooses the walk and its lower bound.
-async fn walk(reading: &Reading, cursor: Option<Cursor>) -> Result<Walk> {
-    let table = &reading.table;
-    let Some(order) = table.order() else {
-        return match table.progress() {
-            Progress::Snapshot => Ok(Walk::Snapshot(Snapshot::default())),
-            Progress::Children { .. } => Err(not_yet(table, "below changed parents")),
-            _ => Err(not_yet(table, "by a token of the service")),
-        };
-    };
-    let mut from = match cursor {
-        Some(cursor) => Some(cursor.minus_nanos(order.lookback.as_nanos(), order.step)),
-        None => table.start_option(order)?,
-    };
-    if let (None, Progress::Windows { .. }) = (&from, table.progress()) {
-        let Some(oldest) = table.connector.oldest(&table.request(None, None)).await? else {
-            return Ok(Walk::Empty);
-        };
-        from = Some(oldest);
-    }
-    if matches!((&from, &reading.until), (Some(from), Some(until)) if from > until) {
-        return Ok(Walk::Empty);
-    }
-
-    Ok(match table.progress() {
-        Progress::Ascending { restart_pages, .. } => {
-            Walk::Ascending(Ascending::new(*restart_pages, order.step, from, None))
-        }
-        Progress::Windows { window, sorted, .. } => {
-            let cap = table.settings.integer("max_records_per_batch").unwrap_or(i64::MAX);
-            let cap = u64::try_from(cap).unwrap_or(u64::MAX);
-            Walk::Windows(Windows::new(from, order, *window, *sorted, cap))
-        }
-        Progress::OnePass { .. } => Walk::OnePass(OnePass::new(from)),
-        Progress::Descending { .. } => return Err(not_yet(table, "newest first")),
-        Progress::Token { .. } => return Err(not_yet(table, "by a token of the service")),
-        Progress::Snapshot | Progress::Children { .. } => Walk::Snapshot(Snapshot::default()),
-    })
-}
-
-fn not_yet(table: &Table, how: &str) -> Error {
-    Error::unsupported(format!("tables that are read {how} are not supported by this version"))
-        .table(table.name.as_str())
 }

@@ -6,7 +6,7 @@ use crate::options::{FRAMEWORK_OPTIONS, PLATFORM_OPTIONS};
 use crate::stream::TableStream;
 use crate::table::Table;
 use lakeflow_core::{
-    Clock, Context, Error, Feed, Metrics, Options, Progress, Result, Settings, Source,
+    Clock, Context, Error, Feed, Ingestion, Metrics, Options, Progress, Result, Settings, Source,
 };
 use std::sync::Arc;
 
@@ -64,12 +64,20 @@ impl Engine {
     /// [`Unsupported`](lakeflow_core::ErrorKind::Unsupported) for a snapshot table.
     pub async fn stream(&self, options: &Options) -> Result<TableStream> {
         let table = self.table(options).await?;
-        if matches!(table.progress(), Progress::Snapshot) {
+        let lead = table.child_of.as_ref().map_or(&table, |below| &below.feed);
+        if matches!(lead.progress(), Progress::Snapshot) {
             return Err(Error::unsupported(format!(
                 "table '{0}' is a snapshot and cannot be streamed; read it with \
                  spark.read.format(\"lakeflow_connect\").option(\"tableName\", \"{0}\")",
                 table.name
             ))
+            .table(table.name.as_str()));
+        }
+        if table.child_of.is_some() && table.spec.ingestion == Ingestion::Append {
+            return Err(Error::unsupported(
+                "an append table cannot be streamed below parents that change: its records would \
+                 come again with every change; read it as a batch",
+            )
             .table(table.name.as_str()));
         }
 
@@ -93,18 +101,22 @@ impl Engine {
         let spec = connector.table(name, &settings).await.map_err(|e| e.table(name))?;
         settings.require(Some(name))?;
         let feed = if settings.flag("isDeleteFlow") { Feed::Deletes } else { Feed::Rows };
-        let table = Table::new(
-            source.name,
-            name,
-            feed,
-            spec,
-            connector,
-            settings.clone(),
-            context.clock,
-            context.metrics,
-        )?;
+        let build = |name: &str, feed, spec| {
+            let (clock, metrics) = (context.clock.clone(), context.metrics.clone());
+            let connector = connector.clone();
+            Table::new(source.name, name, feed, spec, connector, settings.clone(), clock, metrics)
+        };
+        let table = build(name, feed, spec)?;
+        let Progress::Children { feed, key, columns } = table.progress().clone() else {
+            return Ok(Arc::new(table));
+        };
+        let parents = connector.table(&feed, &settings).await.map_err(|e| e.table(&*feed))?;
+        let parents = build(&feed, Feed::Rows, parents)?;
+        if matches!(parents.progress(), Progress::Children { .. }) {
+            return Err(Error::internal("children of children cannot be read").table(name));
+        }
 
-        Ok(Arc::new(table))
+        Ok(Arc::new(table.below(parents, &key, &columns)))
     }
 
     fn source(&self, options: &Options) -> Result<&'static Source> {

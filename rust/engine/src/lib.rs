@@ -5,19 +5,27 @@
 //! yields slices, and ends with the call that returns its start offset.
 #![forbid(unsafe_code)]
 
+mod ahead;
 mod ascending;
 mod batch;
+mod children;
+mod descending;
 mod description;
 mod drain;
 mod emit;
 mod engine;
+mod feed;
+mod list;
 mod one_pass;
 mod options;
 mod page;
+mod parts;
+mod pass;
 mod seen;
 mod state;
 mod stream;
 mod table;
+mod token;
 mod walk;
 mod windows;
 

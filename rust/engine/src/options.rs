@@ -60,6 +60,12 @@ pub static FRAMEWORK_OPTIONS: &[OptionSpec] = &[
     )
     .default("true"),
     OptionSpec::new(
+        "maxConcurrentRequests",
+        OptionKind::Integer { min: 1, max: 64 },
+        "Parents whose children are read at the same time.",
+    )
+    .default("4"),
+    OptionSpec::new(
         "sliceStore",
         OptionKind::Text,
         "Folder for the slices of a stream, instead of one under the checkpoint.",

@@ -10,6 +10,8 @@ use lakeflow_core::{
 pub(crate) struct ScannedPage {
     pub(crate) records: Records,
     pub(crate) scan: RowScan,
+    /// Taps whose value is a column that the connector or the engine adds.
+    added: Vec<Option<Added>>,
     /// Order value of each row; `None` where it is null or the feed has no order.
     pub(crate) order: Vec<Option<Comparable>>,
     /// Largest order value of the page, as the service wrote it.
@@ -18,6 +20,12 @@ pub(crate) struct ScannedPage {
     pub(crate) resume: Resume,
     pub(crate) last: bool,
     pub(crate) server_date: Option<Instant>,
+}
+
+#[derive(Clone, Copy)]
+enum Added {
+    Constant(usize),
+    PerRow(usize),
 }
 
 impl ScannedPage {
@@ -30,6 +38,7 @@ impl ScannedPage {
             scan_rows(&records.rows, &table.taps).map_err(|e| e.table(table.name.as_str()))?;
         let mut scanned = Self {
             order: vec![None; scan.len()],
+            added: table.tap_columns.iter().map(|column| added(&records, column)).collect(),
             records,
             scan,
             max: None,
@@ -38,8 +47,10 @@ impl ScannedPage {
             last: page.last,
             server_date: page.server_date,
         };
-        if let (Some(order), Some(tap)) = (table.order(), table.order_tap) {
-            scanned.read_order(table, order, tap, first_record)?;
+        match (table.order(), table.order_tap) {
+            (Some(order), Some(tap)) => scanned.read_order(table, order, tap, first_record)?,
+            (Some(_), None) => scanned.take_stated_order(),
+            (None, _) => {}
         }
 
         Ok(scanned)
@@ -47,7 +58,7 @@ impl ScannedPage {
 
     fn read_order(&mut self, table: &Table, order: &Order, tap: usize, first: u64) -> Result<()> {
         for row in 0..self.scan.len() {
-            let Some(raw) = self.scan.tap(row, tap) else { continue };
+            let Some(raw) = self.tap(row, tap) else { continue };
             let value =
                 json_text(raw).and_then(|text| Cursor::parse(order.kind, &text)).map_err(|e| {
                     let column = order.field.as_ref().map(ToString::to_string);
@@ -73,6 +84,14 @@ impl ScannedPage {
         Ok(())
     }
 
+    /// Rows that lack the order value have the one that their page states.
+    fn take_stated_order(&mut self) {
+        let (Resume::From(Some(value)) | Resume::UpTo(value)) = &self.resume else { return };
+        self.order.fill(Some(value.comparable().clone()));
+        self.min = Some(value.comparable().clone());
+        self.max = Some(value.clone());
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.scan.len()
     }
@@ -81,4 +100,23 @@ impl ScannedPage {
     pub(crate) fn single_valued(&self) -> bool {
         self.max.as_ref().map(Cursor::comparable) == self.min.as_ref()
     }
+
+    /// Raw JSON of a tapped value, added columns included; `None` if it is absent or null.
+    pub(crate) fn tap(&self, row: usize, tap: usize) -> Option<&[u8]> {
+        let raw: &[u8] = match self.added.get(tap).copied().flatten() {
+            None => return self.scan.tap(row, tap),
+            Some(Added::Constant(i)) => &self.records.constant.get(i)?.1,
+            Some(Added::PerRow(i)) => self.records.per_row.get(i)?.1.get(row)?,
+        };
+
+        (raw != b"null").then_some(raw)
+    }
+}
+
+fn added(records: &Records, column: &Option<String>) -> Option<Added> {
+    let column = column.as_ref()?;
+    let constant = records.constant.iter().position(|(name, _)| name == column);
+    let per_row = || records.per_row.iter().position(|(name, _)| name == column);
+
+    constant.map(Added::Constant).or_else(|| per_row().map(Added::PerRow))
 }

@@ -2,6 +2,7 @@
 
 use lakeflow_core::Comparable;
 use std::collections::{BTreeMap, HashMap};
+use std::ops::Bound;
 
 /// Delivered rows by order value, for the span in which rows may come again.
 ///
@@ -55,13 +56,20 @@ impl Seen {
 
     /// Forgets rows whose order value is below `floor`; rows without one are kept.
     pub(crate) fn forget_below(&mut self, floor: &Comparable) {
-        loop {
-            // `None` sorts first, so the lowest order value is the first key after it.
-            let lowest = self.by_order.keys().find(|k| k.is_some()).cloned();
-            let Some(entry) = lowest.filter(|k| k.as_ref().is_some_and(|k| k < floor)) else {
-                return;
-            };
-            for id in self.by_order.remove(&entry).unwrap_or_default() {
+        self.forget_between(None, floor);
+    }
+
+    /// Forgets rows whose order value lies between the two, both exclusive.
+    pub(crate) fn forget_between(&mut self, above: Option<&Comparable>, below: &Comparable) {
+        if above.is_some_and(|above| above >= below) {
+            return;
+        }
+        // `None` sorts first, so rows without an order value are never in the range.
+        let range = (Bound::Excluded(above.cloned()), Bound::Excluded(Some(below.clone())));
+        let forgotten: Vec<_> =
+            self.by_order.range(range).map(|(order, _)| order.clone()).collect();
+        for order in forgotten {
+            for id in self.by_order.remove(&order).unwrap_or_default() {
                 if let Some(count) = self.delivered.get_mut(&id) {
                     *count -= 1;
                     if *count == 0 {
@@ -77,6 +85,11 @@ impl Seen {
         let mut ids = self.by_order.get(&Some(order.clone())).cloned().unwrap_or_default();
         ids.sort_unstable();
         ids
+    }
+
+    /// Whether no row with an order value is remembered.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.iter().next().is_none()
     }
 
     /// All rows with an order value, ascending.
@@ -122,6 +135,7 @@ mod tests {
             seen.is_new(Some(&at(n)), n as u64);
         }
         seen.is_new(None, 9);
+        seen.forget_between(Some(&at(2)), &at(2));
         seen.forget_below(&at(3));
 
         assert_eq!(seen.iter().map(|(o, _)| o.clone()).collect::<Vec<_>>(), [at(3), at(4)]);

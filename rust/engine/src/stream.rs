@@ -1,6 +1,6 @@
 //! Streams: slices of a drain, each with the offset at which it ends.
 
-use crate::drain::Drain;
+use crate::drain::{Drain, Idle, Start};
 use crate::emit::Emitter;
 use crate::state::StateBlob;
 use crate::table::Table;
@@ -9,6 +9,7 @@ use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use bytes::Bytes;
 use lakeflow_core::{Error, MetricsSnapshot, Result};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 /// A stream of one feed; remembers the drain under way between slices. Cheap to clone.
@@ -17,6 +18,8 @@ pub struct TableStream(Arc<Inner>);
 
 struct Inner {
     table: Arc<Table>,
+    /// Whether the caller stores slices that move the offset without rows.
+    empty_slices: AtomicBool,
     state: Mutex<State>,
 }
 
@@ -24,6 +27,8 @@ struct Inner {
 struct State {
     /// The drain under way and the offset text at which its next slice starts.
     drain: Option<(String, Drain)>,
+    /// What a drain without rows has found, and the offset text that it began at.
+    idle: Option<(String, Idle)>,
     /// Whether the one drain of an AvailableNow run has ended.
     single_drain_ended: bool,
 }
@@ -46,7 +51,8 @@ pub struct SliceRequest {
 /// How a slice ended.
 #[derive(Clone, Debug)]
 pub struct SliceEnd {
-    /// Offset text; equal to the start's if the slice has no rows.
+    /// Offset text; without rows that of the start, unless the caller takes
+    /// [empty slices](TableStream::with_empty_slices).
     pub offset: String,
     /// Rows of the slice.
     pub rows: u64,
@@ -58,7 +64,17 @@ pub struct SliceEnd {
 
 impl TableStream {
     pub(crate) fn new(table: Arc<Table>) -> Self {
-        Self(Arc::new(Inner { table, state: Mutex::default() }))
+        let empty_slices = AtomicBool::new(false);
+
+        Self(Arc::new(Inner { table, empty_slices, state: Mutex::default() }))
+    }
+
+    /// Takes slices that move the offset without rows, which keep the first place of a feed of
+    /// tokens and replace one that grows old. Otherwise such places are remembered by this stream
+    /// alone.
+    pub fn with_empty_slices(self) -> Self {
+        self.0.empty_slices.store(true, Ordering::Relaxed);
+        self
     }
 
     /// The next slice; does nothing until it is polled.
@@ -153,10 +169,12 @@ impl Slice {
         let Some(mut drain) = drain else { return Ok(end) };
         end.warnings.append(&mut drain.reading.warnings);
         let mut state = self.stream.0.state();
-        if end.rows > 0 {
+        let empty_slices = self.stream.0.empty_slices.load(Ordering::Relaxed);
+        if end.rows > 0 || (empty_slices && drain.moves_without_rows()) {
             (end.offset, end.state) = drain.advance(&self.request.id)?;
             state.drain = Some((end.offset.clone(), drain));
         } else {
+            state.idle = Some((end.offset.clone(), drain.idle()));
             state.single_drain_ended |= self.request.single_drain;
         }
 
@@ -178,9 +196,9 @@ impl Reading {
     async fn begin(stream: &Inner, request: &SliceRequest) -> Result<Self> {
         let table = &stream.table;
         let emitter = Emitter::new(table.decoder(None)?, table.metrics.clone());
-        let (under_way, single_drain_ended) = {
+        let (under_way, idle, single_drain_ended) = {
             let mut state = stream.state();
-            (state.drain.take(), state.single_drain_ended)
+            (state.drain.take(), state.idle.take(), state.single_drain_ended)
         };
         if request.single_drain && single_drain_ended {
             return Ok(Self { drain: None, emitter, ended: true });
@@ -189,9 +207,10 @@ impl Reading {
             Some((at, drain)) if at == request.start => drain,
             _ => {
                 let mut warnings = Vec::new();
-                let start = table.accept(&request.start, &mut warnings)?;
-                let state = request.state.clone();
-                Drain::begin(table.clone(), start, state, true, warnings).await?
+                let offset = table.accept(&request.start, &mut warnings)?;
+                let idle = idle.filter(|(at, _)| *at == request.start).map(|(_, idle)| idle);
+                let start = Start { offset, state: request.state.clone(), idle, warnings };
+                Drain::begin(table.clone(), start, true).await?
             }
         };
 

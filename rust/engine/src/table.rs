@@ -1,9 +1,11 @@
 //! A table with everything a read needs: connector, declaration, options, identity.
 
+use crate::page::ScannedPage;
 use lakeflow_arrow::{CoercionOptions, Decoder, OnError, Zone, hash_bytes};
 use lakeflow_core::{
     Clock, Connector, Cursor, CursorKind, Error, Feed, FieldPath, Ingestion, Instant, Metrics,
-    Offset, Order, PageStream, Progress, Pushdown, ReadRequest, Result, Settings, TableSpec,
+    Offset, Order, PageStream, Part, Position, Progress, Pushdown, ReadRequest, Result, Settings,
+    TableSpec,
 };
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -20,12 +22,26 @@ pub(crate) struct Table {
     pub(crate) settings: Arc<Settings>,
     pub(crate) clock: Arc<dyn Clock>,
     pub(crate) metrics: Arc<Metrics>,
-    /// Places whose raw text is wanted of every row: the key's, then the order value's.
+    /// Places whose raw text is wanted of every row: the key's, then the order value's, then what
+    /// its children need.
     pub(crate) taps: Vec<FieldPath>,
+    /// The column of each tap that is a whole column.
+    pub(crate) tap_columns: Vec<Option<String>>,
     /// Index into `taps` of the order value.
     pub(crate) order_tap: Option<usize>,
     /// Options that choose rows, name to value.
     pub(crate) scope: BTreeMap<String, String>,
+    /// Where its parents come from, if they are the changed records of another table.
+    pub(crate) child_of: Option<ChildOf>,
+}
+
+/// The table whose changed records are parents, and the taps of what their children need.
+#[derive(Clone)]
+pub(crate) struct ChildOf {
+    pub(crate) feed: Arc<Table>,
+    pub(crate) key_tap: usize,
+    /// Column of the children, and the tap of its value.
+    pub(crate) column_taps: Vec<(String, usize)>,
 }
 
 impl Table {
@@ -60,17 +76,44 @@ impl Table {
             clock,
             metrics,
             taps: Vec::new(),
+            tap_columns: Vec::new(),
             order_tap: None,
             scope,
+            child_of: None,
         };
-        table.taps = table.spec.key.iter().map(|k| table.spec.schema.place_of(k)).collect();
-        let order_place = table.order().and_then(|o| o.field.as_ref());
-        if let Some(place) = order_place.map(|f| table.spec.schema.place_of(f)) {
-            table.order_tap = Some(table.taps.len());
-            table.taps.push(place);
+        for key in table.spec.key.clone() {
+            table.tap(&key);
+        }
+        if let Some(field) = table.order().and_then(|o| o.field.clone()) {
+            table.order_tap = Some(table.tap(&field));
         }
 
         Ok(table)
+    }
+
+    /// Takes the records of `feed` for parents.
+    pub(crate) fn below(
+        mut self,
+        mut feed: Table,
+        key: &FieldPath,
+        columns: &[(String, FieldPath)],
+    ) -> Self {
+        let key_tap = feed.tap(key);
+        let column_taps = columns.iter().map(|(name, path)| (name.clone(), feed.tap(path)));
+        let column_taps = column_taps.collect();
+        self.child_of = Some(ChildOf { feed: Arc::new(feed), key_tap, column_taps });
+
+        self
+    }
+
+    /// Wants the value at `field` of every row; its number among the taps.
+    pub(crate) fn tap(&mut self, field: &FieldPath) -> usize {
+        let mut segments = field.segments();
+        let column = segments.next().filter(|_| segments.next().is_none());
+        self.tap_columns.push(column.map(str::to_owned));
+        self.taps.push(self.spec.schema.place_of(field));
+
+        self.taps.len() - 1
     }
 
     /// How the chosen feed advances.
@@ -83,6 +126,40 @@ impl Table {
 
     pub(crate) fn order(&self) -> Option<&Order> {
         self.progress().order()
+    }
+
+    /// Whether a read without a lower bound walks another list, by places.
+    pub(crate) fn first_by_place(&self) -> bool {
+        self.spec.first_by_place && self.feed == Feed::Rows
+    }
+
+    /// Lists that are read at once.
+    pub(crate) fn max_concurrent(&self) -> usize {
+        let max = self.settings.integer("maxConcurrentRequests");
+        max.and_then(|n| usize::try_from(n).ok()).unwrap_or(1).max(1)
+    }
+
+    /// A stored place of the connector, brought up to date.
+    ///
+    /// # Errors
+    /// [`ErrorKind::OffsetInvalid`](lakeflow_core::ErrorKind::OffsetInvalid) for one of a later
+    /// version, or one that the connector cannot bring up to date.
+    pub(crate) fn place(&self, version: u32, at: Position) -> Result<Position> {
+        let known = self.spec.position_version;
+        match version.cmp(&known) {
+            std::cmp::Ordering::Equal => Ok(at),
+            std::cmp::Ordering::Less => self.connector.upgrade(&self.name, version, at),
+            std::cmp::Ordering::Greater => Err(Error::offset_invalid(format!(
+                "the checkpoint holds a place of version {version}, this version of the library \
+                 knows {known}; use the version that wrote it, or a new checkpoint"
+            ))
+            .table(self.name.as_str())),
+        }
+    }
+
+    /// Whether the service is expected to send no row below the lower bound.
+    pub(crate) fn filters_by_order(&self) -> bool {
+        matches!(self.progress(), Progress::Ascending { .. } | Progress::Windows { .. })
     }
 
     /// Columns whose bad values always fail: the key's and the cursor.
@@ -126,7 +203,13 @@ impl Table {
     }
 
     /// A request for `(after, upto]`.
-    pub(crate) fn request(&self, after: Option<Cursor>, upto: Option<Cursor>) -> ReadRequest {
+    pub(crate) fn request(
+        &self,
+        after: Option<Cursor>,
+        upto: Option<Cursor>,
+        at: Option<Position>,
+        parts: Vec<Part>,
+    ) -> ReadRequest {
         let cap =
             self.settings.integer("max_records_per_batch").and_then(|n| u64::try_from(n).ok());
         ReadRequest {
@@ -135,16 +218,15 @@ impl Table {
             feed: self.feed,
             after,
             upto,
-            at: None,
-            parts: Vec::new(),
+            at,
+            parts,
             page_rows: cap,
             pushed: Pushdown::default(),
         }
     }
 
-    /// Pages of `(after, upto]` of the chosen feed.
-    pub(crate) fn read(&self, after: Option<Cursor>, upto: Option<Cursor>) -> PageStream {
-        let request = self.request(after, upto);
+    /// Pages of the chosen feed.
+    pub(crate) fn read(&self, request: ReadRequest) -> PageStream {
         match self.feed {
             Feed::Rows => self.connector.read_table(request),
             Feed::Deletes => self.connector.read_table_deletes(request),
@@ -157,22 +239,29 @@ impl Table {
     }
 
     /// By what a delivered row is known again.
-    pub(crate) fn row_id(&self, page: &crate::page::ScannedPage, row: usize, salt: u64) -> u64 {
-        let salt = salt.to_le_bytes();
-        let tap = |i: usize| page.scan.tap(row, i).unwrap_or(b"null");
+    pub(crate) fn row_id(&self, page: &ScannedPage, row: usize, salt: u64) -> u64 {
         let keys = self.spec.key.len();
         if self.spec.ingestion == Ingestion::Append && keys > 0 {
-            let mut parts: Vec<&[u8]> = vec![&salt];
-            parts.extend((0..keys).map(tap));
-            return hash_bytes(&parts);
+            return hash_taps(page, row, salt, keys);
         }
         if self.spec.volatile {
-            let mut parts: Vec<&[u8]> = vec![&salt];
-            parts.extend((0..self.taps.len()).map(tap));
-            return hash_bytes(&parts);
+            return hash_taps(page, row, salt, self.order_tap.map_or(keys, |tap| tap + 1));
         }
+        let salt = salt.to_le_bytes();
+        let mut parts: Vec<&[u8]> = vec![&salt, page.scan.raw(row)];
+        parts.extend(page.records.constant.iter().map(|(_, value)| &**value));
+        let per_row = page.records.per_row.iter();
+        parts.extend(per_row.filter_map(|(_, values)| values.get(row).map(|v| &**v)));
 
-        hash_bytes(&[&salt, page.scan.raw(row)])
+        hash_bytes(&parts)
+    }
+
+    /// Which record a row is a version of; without a key, the row itself.
+    pub(crate) fn key_id(&self, page: &ScannedPage, row: usize, salt: u64) -> u64 {
+        match self.spec.key.len() {
+            0 => self.row_id(page, row, salt),
+            keys => hash_taps(page, row, salt, keys),
+        }
     }
 
     /// Reads a stored offset and checks that it belongs to this feed; `None` is the beginning.
@@ -256,6 +345,14 @@ fn legacy_instant(cursor: String) -> String {
         Ok(seconds) => Instant::from_parts(seconds, 0).to_rfc3339(0),
         Err(_) => cursor,
     }
+}
+
+fn hash_taps(page: &ScannedPage, row: usize, salt: u64, taps: usize) -> u64 {
+    let salt = salt.to_le_bytes();
+    let mut parts: Vec<&[u8]> = vec![&salt];
+    parts.extend((0..taps).map(|tap| page.tap(row, tap).unwrap_or(b"null")));
+
+    hash_bytes(&parts)
 }
 
 /// An option's value as an offset shows it.

@@ -1,9 +1,13 @@
 //! What all kinds of progress share: the state of a drain's reading.
 
 use crate::page::ScannedPage;
+use crate::parts::Places;
 use crate::seen::Seen;
 use crate::table::Table;
-use lakeflow_core::{Comparable, Cursor, Error, Ingestion, Order, Page, PageStream, Result, Until};
+use lakeflow_core::{
+    Comparable, Cursor, Error, Ingestion, Order, Page, PageStream, Part, Pass, Position,
+    ReadRequest, Result, Until,
+};
 use std::sync::Arc;
 
 /// Rows of one page that are to be delivered, and whether a slice may end after them.
@@ -17,6 +21,8 @@ pub(crate) struct Delivery {
     pub(crate) safe: bool,
     /// Digest of the page's rows within the range, delivered or not; sums over pages.
     pub(crate) listing: u64,
+    /// Whether nothing follows in this list.
+    pub(crate) last: bool,
 }
 
 /// Whether walks through a list that moves have shown all of it.
@@ -34,7 +40,7 @@ pub(crate) struct Walks {
 
 impl Walks {
     /// Walks after which rows are taken to be made up by the service.
-    const MAX: u32 = 1_000;
+    pub(crate) const MAX: u32 = 1_000;
 
     /// Takes in a page of the walk under way.
     pub(crate) fn page(&mut self, listing: u64) {
@@ -84,10 +90,22 @@ pub(crate) struct Reading {
     /// Where the drain ends, inclusive; lowered once if the service's clock is behind ours.
     pub(crate) until: Option<Cursor>,
     until_settled: bool,
+    /// Where the drain ends by the service's clock, once a page has told it.
+    pub(crate) server_until: Option<Cursor>,
     /// A stream refuses append rows without an order value; a batch delivers them.
     pub(crate) streaming: bool,
+    /// Whether rows past `until` are left to a later pass.
+    pub(crate) exact: bool,
     records: u64,
     pub(crate) warnings: Vec<String>,
+    /// Parents whose children are read.
+    pub(crate) parts: Vec<Part>,
+    /// The connector's place at which lists are opened.
+    pub(crate) at: Option<Position>,
+    /// The pass under way, as an offset holds it.
+    pub(crate) pass: Option<Pass>,
+    /// What is remembered of parents.
+    pub(crate) places: Places,
 }
 
 impl Reading {
@@ -106,32 +124,58 @@ impl Reading {
             start,
             until,
             until_settled: false,
+            server_until: None,
             streaming,
+            exact: false,
             records: 0,
             warnings: Vec::new(),
+            parts: Vec::new(),
+            at: None,
+            pass: None,
+            places: Places::default(),
             table,
         }
     }
 
-    /// Opens the pages of `[from, upto]`, both inclusive; `None`: open.
+    /// Opens the pages of `[from, upto]`, both inclusive; `None`: open. They begin at the
+    /// connector's place if there is one.
     pub(crate) fn open(&mut self, from: Option<&Cursor>, upto: Option<&Cursor>) -> PageStream {
         self.seen.begin_reading();
         let step = self.table.order().map(|o| o.step);
         let after = from.map(|from| step.map_or_else(|| from.clone(), |step| from.moved(step, -1)));
 
-        self.table.read(after, upto.cloned())
+        let request = self.table.request(after, upto.cloned(), self.at.clone(), self.parts.clone());
+
+        self.table.read(request)
+    }
+
+    /// The upper bound of rows, if those past `until` are left to a later pass.
+    pub(crate) fn bound(&self) -> Option<Cursor> {
+        self.until.clone().filter(|_| self.exact)
+    }
+
+    /// Ends the drain at `bound` if that is earlier.
+    pub(crate) fn lower_until(&mut self, bound: &Cursor) {
+        if self.until.as_ref().is_some_and(|until| bound < until) {
+            self.until = Some(bound.clone());
+        }
     }
 
     /// Locates rows and order values of a page; the first page of a drain settles `until`.
-    pub(crate) fn scan(&mut self, page: Page) -> Result<ScannedPage> {
+    pub(crate) fn scan(&mut self, mut page: Page) -> Result<ScannedPage> {
+        if let [part] = &*self.parts
+            && self.table.spec.parents.is_none_or(|parents| parents.per_request == 1)
+        {
+            page.upserts.add_columns(&part.columns);
+            page.deletes.add_columns(&part.columns);
+        }
         let page = ScannedPage::scan(&self.table, page, self.records)?;
         if let (false, Some(date)) = (self.until_settled, page.server_date) {
             self.until_settled = true;
             let bound = self.table.order().and_then(|order| clock_bound(order, date));
-            if let (Some(bound), Some(until)) = (bound, &self.until)
-                && bound < *until
-            {
-                self.until = Some(bound);
+            if let Some(bound) = bound {
+                self.lower_until(&bound);
+                self.server_until = Some(bound);
             }
         }
 
@@ -171,22 +215,31 @@ impl Reading {
                 selection.push(row);
             }
         }
-        if below > 0 && below == page.len() {
+        if below > 0 && below == page.len() && self.table.filters_by_order() {
             self.warn_once("the service ignores the lower bound: it sends records below it");
         }
         self.table.metrics.masked((page.len() - selection.len()) as u64);
 
-        Ok(Delivery { page, selection, first_record, safe: false, listing })
+        Ok(Delivery { page, selection, first_record, safe: false, listing, last: false })
     }
 
-    /// Chooses every row of `page`, for tables in which none can come again.
-    pub(crate) fn deliver_all(&mut self, page: ScannedPage) -> Delivery {
+    /// Delivers the rows `selection` of `page`, for tables in which none can come again.
+    pub(crate) fn deliver_rows(&mut self, page: ScannedPage, selection: Vec<usize>) -> Delivery {
         let first_record = self.records;
         self.records += page.len() as u64;
 
-        let selection = (0..page.len()).collect();
+        Delivery { page, selection, first_record, safe: false, listing: 0, last: false }
+    }
 
-        Delivery { page, selection, first_record, safe: false, listing: 0 }
+    /// Leaves out what earlier readings delivered, for a page that a reading of its own chose from.
+    pub(crate) fn mask(&mut self, delivery: &mut Delivery) {
+        let Delivery { page, selection, .. } = delivery;
+        let before = selection.len();
+        selection.retain(|&row| {
+            let id = self.table.row_id(page, row, self.salt);
+            self.seen.is_new(page.order.get(row).and_then(Option::as_ref), id)
+        });
+        self.table.metrics.masked((before - selection.len()) as u64);
     }
 
     /// Moves `reached` up to `value` and forgets rows that cannot come again.
@@ -209,8 +262,24 @@ impl Reading {
         }
     }
 
+    /// Whether rows lack the order value, and pages state it.
+    pub(crate) fn states_order(&self) -> bool {
+        self.table.order().is_some_and(|order| order.field.is_none())
+    }
+
     pub(crate) fn past_until(&self, value: Option<&Cursor>) -> bool {
         matches!((value, &self.until), (Some(value), Some(until)) if value > until)
+    }
+
+    /// A request for whatever lies at the reading's place and below its parents.
+    pub(crate) fn request(&self) -> ReadRequest {
+        self.table.request(None, None, self.at.clone(), self.parts.clone())
+    }
+
+    /// A parent vanished between listing and reading.
+    pub(crate) fn parents_gone(&mut self) {
+        self.table.metrics.parents_gone(1);
+        self.warn_once("parents that were gone when their children were asked for are left out");
     }
 
     pub(crate) fn warn_once(&mut self, warning: &str) {
@@ -239,7 +308,7 @@ impl Reading {
 }
 
 /// Where a drain that ends by the clock ends, if it began at `now`.
-fn clock_bound(order: &Order, now: lakeflow_core::Instant) -> Option<Cursor> {
+pub(crate) fn clock_bound(order: &Order, now: lakeflow_core::Instant) -> Option<Cursor> {
     let Until::Clock { settle } = order.until else { return None };
     let settle = i128::try_from(settle.as_nanos()).unwrap_or(0);
 

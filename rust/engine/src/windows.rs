@@ -62,6 +62,7 @@ impl Windows {
         if let Some(mut delivery) = window.inside.next(reading, &window.upto).await? {
             window.rows += delivery.selection.len() as u64;
             delivery.safe &= self.sorted;
+            delivery.last = false;
             return Ok(Some(Step::Page(delivery)));
         }
         // The service's clock may turn out to be behind ours while the first window is read.

@@ -2,6 +2,8 @@
 #![forbid(unsafe_code)]
 
 pub mod coercion;
+pub mod kinds;
+mod kinds_tables;
 pub mod list;
 pub mod misbehaving;
 

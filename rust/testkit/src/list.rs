@@ -224,7 +224,7 @@ impl Connector for ListConnector {
         let instant = |c: &Option<lakeflow_core::Cursor>| c.as_ref().and_then(|c| c.instant());
         let ask = Ask {
             since: instant(&read.after).map(|i| i.plus_nanos(1_000_000_000)),
-            upto: instant(&read.upto),
+            upto: instant(&read.upto).filter(|_| read.table.ends_with("windows")),
             per_page: usize::try_from(read.options.integer("per_page").unwrap_or(100)).unwrap_or(1),
             by_id: read.table == "pass",
         };

@@ -10,6 +10,9 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
+/// Tables whose `records` takes an upper bound.
+const BOUNDED: &[&str] = &["metrics"];
+
 /// Query parameters that `records` takes from options of the same name, by table.
 const FILTERS: &[(&str, &[&str])] =
     &[("products", &["category"]), ("orders", &["user_id", "status"]), ("events", &["limit"])];
@@ -82,7 +85,7 @@ impl Api {
         if let Some(after) = &read.after {
             first = first.query("since", iso(after)?);
         }
-        if let Some(upto) = &read.upto {
+        if let Some(upto) = read.upto.as_ref().filter(|_| BOUNDED.contains(&read.table.as_str())) {
             first = first.query("until", iso(upto)?);
         }
         let filters = FILTERS.iter().find(|(table, _)| *table == read.table).map(|(_, f)| *f);
