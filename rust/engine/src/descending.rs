@@ -20,8 +20,6 @@ pub(crate) struct Descending {
     previous: Option<HashSet<u64>>,
     walks: u32,
     largest: Option<Cursor>,
-    /// The walk under way has reached the lower bound.
-    reached: bool,
     done: bool,
 }
 
@@ -36,32 +34,36 @@ impl Descending {
             previous: None,
             walks: 0,
             largest: None,
-            reached: false,
             done: false,
         }
     }
 
     pub(crate) async fn next(&mut self, reading: &mut Reading) -> Result<Option<Step>> {
         while !self.done {
-            if !self.reached {
-                let pages = match &mut self.pages {
-                    Some(pages) => pages,
-                    closed => closed.insert(reading.open(self.from.as_ref(), None)),
-                };
-                if let Some(page) = pages.next().await? {
-                    return self.page(reading, page).map(Some);
-                }
+            let pages = match &mut self.pages {
+                Some(pages) => pages,
+                closed => closed.insert(reading.open(self.from.as_ref(), None)),
+            };
+            if let Some(page) = pages.next().await? {
+                return self.page(reading, page).map(Some);
             }
             self.end_walk()?;
         }
+
+        Ok(self.finish(reading).then_some(Step::Safe))
+    }
+
+    /// Moves the cursor when all was seen; whether it had to be moved.
+    fn finish(&mut self, reading: &mut Reading) -> bool {
         let bound = match (self.largest.take(), reading.bound()) {
             (Some(largest), Some(bound)) => Some(largest.min(bound)),
             (largest, _) => largest,
         };
-        let Some(bound) = bound else { return Ok(None) };
-        reading.reach(&bound);
+        if let Some(bound) = &bound {
+            reading.reach(bound);
+        }
 
-        Ok(Some(Step::Safe))
+        bound.is_some()
     }
 
     fn page(&mut self, reading: &mut Reading, page: lakeflow_core::Page) -> Result<Step> {
@@ -69,7 +71,7 @@ impl Descending {
         self.count += 1;
         let bound = reading.bound();
         let low = self.from.as_ref().map(Cursor::comparable);
-        let delivery = reading.deliver(page, low, bound.as_ref().map(Cursor::comparable))?;
+        let mut delivery = reading.deliver(page, low, bound.as_ref().map(Cursor::comparable))?;
         let page = &delivery.page;
         for (row, order) in page.order.iter().enumerate() {
             if low.is_none() || order.as_ref() >= low {
@@ -79,7 +81,13 @@ impl Descending {
         if page.max > self.largest {
             self.largest.clone_from(&page.max);
         }
-        self.reached = page.last || matches!((&page.min, low), (Some(min), Some(low)) if min < low);
+        if page.last || matches!((&page.min, low), (Some(min), Some(low)) if min < low) {
+            self.end_walk()?;
+        }
+        if self.done {
+            self.finish(reading);
+            delivery.last = true;
+        }
 
         Ok(Step::Page(delivery))
     }
@@ -98,7 +106,7 @@ impl Descending {
                 Walks::MAX
             )));
         }
-        (self.previous, self.pages, self.count, self.reached) = (Some(met), None, 0, false);
+        (self.previous, self.pages, self.count) = (Some(met), None, 0);
 
         Ok(())
     }

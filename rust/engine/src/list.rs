@@ -6,7 +6,7 @@ use crate::one_pass::{OnePass, Snapshot};
 use crate::token::Token;
 use crate::walk::{Reading, Step};
 use crate::windows::Windows;
-use lakeflow_core::{Cursor, Error, Progress, Result};
+use lakeflow_core::{Cursor, Progress, Result};
 
 /// How a list is walked.
 pub(crate) enum List {
@@ -34,7 +34,8 @@ impl List {
             return Ok(Some(Self::OnePass(OnePass::new(from))));
         }
         let list = match table.progress() {
-            Progress::Snapshot => Self::Snapshot(Snapshot::default()),
+            // The children of one parent are read whole.
+            Progress::Snapshot | Progress::Children { .. } => Self::Snapshot(Snapshot::default()),
             Progress::Ascending { order, restart_pages } => {
                 let upto = reading.bound();
                 Self::Ascending(Ascending::new(*restart_pages, order.step, from, upto))
@@ -50,9 +51,6 @@ impl List {
             Progress::OnePass { .. } => Self::OnePass(OnePass::new(from)),
             Progress::Descending { .. } => Self::Descending(Descending::new(from)),
             Progress::Token { .. } => Self::Token(Token::begin(reading, from).await?),
-            Progress::Children { .. } => {
-                return Err(Error::internal("children of changed records cannot have children"));
-            }
         };
 
         Ok(Some(list))

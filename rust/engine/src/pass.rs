@@ -18,6 +18,8 @@ const MAX_RESTARTS: u32 = 3;
 
 /// A pass under way.
 pub(crate) struct Pass {
+    /// The cursor when it began.
+    start: Option<Cursor>,
     /// Lower bound below parents that were read before, inclusive.
     from: Option<Cursor>,
     /// Lower bound below other parents, inclusive.
@@ -52,6 +54,7 @@ impl Pass {
     ) -> Result<Self> {
         let table = reading.table.clone();
         let mut pass = Self {
+            start: reading.reached.clone(),
             from,
             first_from,
             upto: reading.until.clone(),
@@ -194,7 +197,7 @@ impl Pass {
         self.absorb(reading)?;
         if !is_token(&reading.table) && reading.streaming && reading.table.order().is_some() {
             reading.mask(&mut delivery);
-            self.forget(reading);
+            self.forget(reading)?;
         }
         if delivery.last {
             self.end_leg(reading)?;
@@ -226,17 +229,22 @@ impl Pass {
         Ok(())
     }
 
-    /// Forgets rows that cannot come again: the next pass begins after them. Rows of an append
-    /// table are kept until this pass ends, since a list that moves may show them twice.
-    fn forget(&self, reading: &mut Reading) {
+    /// Forgets rows that cannot come again: those below the next pass, and below the place from
+    /// which the first list would go on. Rows of an append table are kept until this pass ends,
+    /// since a list that moves may show them twice.
+    fn forget(&mut self, reading: &mut Reading) -> Result<()> {
         if reading.table.spec.ingestion == Ingestion::Append {
-            return;
+            return Ok(());
         }
-        if let (Some(largest), Some(order)) = (&self.largest, reading.table.order()) {
+        if let (Some(largest), Some(order), Some(reached)) =
+            (&self.largest, reading.table.order(), &self.legs.front()?.reading.reached)
+        {
             let floor = largest.minus_nanos(order.lookback.as_nanos(), order.step);
-            let start = reading.start.as_ref().map(Cursor::comparable);
-            reading.seen.forget_between(start, floor.comparable());
+            let floor = floor.comparable().min(reached.comparable());
+            reading.seen.forget_between(self.start.as_ref().map(Cursor::comparable), floor);
         }
+
+        Ok(())
     }
 
     /// The offset is to say where the first list stands.

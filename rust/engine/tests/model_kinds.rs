@@ -63,9 +63,8 @@ fn churn(state: &mut State, random: &mut Random, now: i64, lookback: u64, number
         2 if state.parents.len() > 2 => {
             let id = random.pick(state.parents.keys().cloned()).unwrap();
             let below = state.rows.iter().filter(|(_, row)| row.parent == id);
-            for row in below.map(|(id, _)| id.clone()).collect::<Vec<_>>() {
-                state.remove(&row);
-            }
+            let below: Vec<String> = below.map(|(id, _)| id.clone()).collect();
+            below.iter().for_each(|row| state.remove(row));
             state.parents.remove(&id);
             None
         }
@@ -77,7 +76,7 @@ fn churn(state: &mut State, random: &mut Random, now: i64, lookback: u64, number
         }
         _ => {
             let parent = random.pick(state.parents.keys().cloned()).unwrap();
-            let id = format!("{}{number:04}x{}", random.below(9), state.rows.len());
+            let id = format!("{}x{}", random.below(9), state.now());
             state.upsert(&id, &parent, at, 0);
             Some(parent)
         }
@@ -171,7 +170,11 @@ async fn play(history: &History) -> (BTreeMap<String, i64>, BTreeMap<String, i64
 fn check(history: &History) {
     let (destination, source) = futures::executor::block_on(play(history));
     let differs: Vec<_> = source.iter().filter(|(id, n)| destination.get(*id) != Some(n)).collect();
-    assert!(differs.is_empty(), "{history:?}: lost or old at the destination: {differs:?}");
+    let there: Vec<_> = differs.iter().map(|(id, _)| destination.get(*id)).collect();
+    assert!(
+        differs.is_empty(),
+        "{history:?}: lost or old at the destination: {differs:?}, there: {there:?}"
+    );
 }
 
 proptest! {
