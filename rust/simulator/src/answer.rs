@@ -234,7 +234,8 @@ fn act(world: &mut World, source: &str, request: &Request, matched: &Matched) ->
         return Ok(off);
     }
     for guard in guards {
-        if guard.value.render_text(&matched.names()) != guard.is {
+        let value = Some(guard.value.render_text(&matched.names()));
+        if guard.is.is_some() && guard.is != value || guard.is_not == value {
             return Ok(of_reply(&guard.refusal, &matched.names()));
         }
     }

@@ -42,7 +42,7 @@ struct Recipe {
 #[serde(deny_unknown_fields)]
 pub(crate) struct FromSpec {
     pub(crate) collection: String,
-    /// Only with records where this field is not null.
+    /// Only with records where this field is not null, false, zero or empty.
     pub(crate) when: Option<String>,
     /// How many come with one record, each number as likely; absent: one.
     #[serde(default)]
@@ -58,7 +58,15 @@ impl FromSpec {
     }
 
     pub(crate) fn fits(&self, record: &serde_json::Value) -> bool {
-        self.when.as_ref().is_none_or(|field| !at_path(record, field).is_null())
+        let nothing = |value: &serde_json::Value| match value {
+            serde_json::Value::Null => true,
+            serde_json::Value::Bool(value) => !value,
+            serde_json::Value::Number(number) => number.as_f64() == Some(0.0),
+            serde_json::Value::String(text) => text.is_empty(),
+            serde_json::Value::Array(items) => items.is_empty(),
+            serde_json::Value::Object(_) => false,
+        };
+        self.when.as_ref().is_none_or(|field| !nothing(at_path(record, field)))
     }
 
     /// How many come with the record at `index` among those that fit.

@@ -399,8 +399,11 @@ async fn handle(
         hooks.iter().for_each(|hook| hook(&logged, &mut world));
     }
 
-    let faults = lock(&shared.faults).strike(&request.method, &path);
-    let mut replaced = None;
+    let (_presence, mut replaced) = shared.enter(&source);
+    let faults = match replaced {
+        Some(_) => Vec::new(),
+        None => lock(&shared.faults).strike(&request.method, &path),
+    };
     let mut spoils = Vec::new();
     for fault in faults {
         match fault {
@@ -437,7 +440,31 @@ async fn handle(
     respond(shared, answer, &spoils, switch)
 }
 
+/// Counts a request from its arrival until it is answered or its client is gone.
+struct Presence<'a> {
+    shared: &'a Shared,
+    source: &'a str,
+}
+
+impl Drop for Presence<'_> {
+    fn drop(&mut self) {
+        if let Ok(state) = lock(&self.shared.world).source_mut(self.source) {
+            state.in_flight = state.in_flight.saturating_sub(1);
+        }
+    }
+}
+
 impl Shared {
+    /// Counts a request in, and refuses it if there are too many at a time.
+    fn enter<'a>(&'a self, source: &'a str) -> (Presence<'a>, Option<Answer>) {
+        let mut world = lock(&self.world);
+        let refusal = world.source_mut(source).ok().and_then(|state| {
+            state.in_flight += 1;
+            state.crowded()
+        });
+        (Presence { shared: self, source }, refusal)
+    }
+
     fn receive(&self, source: &str, request: &Request) -> LoggedRequest {
         let mut log = lock(&self.log);
         log.received += 1;

@@ -1,5 +1,6 @@
 //! The records of every source, and direct changes to them.
 
+use crate::answer::{Answer, of_reply};
 use crate::churn::Movement;
 use crate::clock::SimulatorClock;
 use crate::corpus::Corpus;
@@ -42,6 +43,9 @@ pub(crate) struct SourceState {
     pub(crate) oauth: Option<TokenServer>,
     pub(crate) rates: Rates,
     pub(crate) pages: Option<PageCache>,
+    /// Requests that are not answered yet.
+    pub(crate) in_flight: usize,
+    enforce_rate_limits: bool,
     /// Collections that are switched off.
     pub(crate) off: BTreeSet<String>,
 }
@@ -316,6 +320,8 @@ impl SourceState {
             oauth: setup.oauth.clone().map(|oauth| TokenServer::new(oauth, seed)),
             rates: Rates::new(&spec.rate_limit, setup.rate_limit, setup.enforce_rate_limits),
             pages: setup.cache_bodies.then(PageCache::default),
+            in_flight: 0,
+            enforce_rate_limits: setup.enforce_rate_limits,
             off: BTreeSet::new(),
         };
         let own = |collection: &str| state.corpus.origin(collection).is_none();
@@ -337,6 +343,12 @@ impl SourceState {
         }
 
         Ok(state)
+    }
+
+    /// The refusal of the newest request if too many are answered at a time.
+    pub(crate) fn crowded(&self) -> Option<Answer> {
+        let max = self.spec.max_concurrent.as_ref().filter(|_| self.enforce_rate_limits)?;
+        (self.in_flight > max.requests).then(|| of_reply(&max.exceeded, &|_: &str| Value::Null))
     }
 
     /// The sum of every table's changes.

@@ -35,6 +35,8 @@ pub(crate) struct SourceSpec {
     /// One limit or a list of them; each request uses every limit that its path fits.
     #[serde(default, deserialize_with = "one_or_many")]
     pub(crate) rate_limit: Vec<RateLimitSpec>,
+    /// More requests than this at a time are refused where limits are enforced.
+    pub(crate) max_concurrent: Option<ConcurrencySpec>,
     /// Longer paths with their query are refused.
     pub(crate) max_url: Option<MaxUrlSpec>,
     /// Other names of values in paths: `issue` for `issues`.
@@ -112,6 +114,13 @@ pub(crate) enum Scheme {
 
 fn any_user() -> String {
     "*".to_owned()
+}
+
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(crate) struct ConcurrencySpec {
+    pub(crate) requests: usize,
+    pub(crate) exceeded: Reply,
 }
 
 #[derive(Debug, Deserialize)]
@@ -254,7 +263,8 @@ pub(crate) struct TouchSpec {
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Route {
-    /// `GET /a/{name}/b`; `{name:x|y}` takes only these. The first route that fits is taken.
+    /// `GET /a/{name}/b`; `{name:x|y}` takes only these, `{name}.json` what
+    /// ends so. The first route that fits is taken.
     #[serde(rename = "on")]
     pub(crate) pattern: Pattern,
     /// Query parameters a request must have to fit, with this value or, if null, with any.
@@ -271,12 +281,13 @@ pub(crate) struct Route {
     pub(crate) answer: Action,
 }
 
-/// `value`, written as text, must be `is`.
+/// `value`, written as text, must be `is`, and must not be `is_not`.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct GuardSpec {
     pub(crate) value: Template,
-    pub(crate) is: String,
+    pub(crate) is: Option<String>,
+    pub(crate) is_not: Option<String>,
     pub(crate) refusal: Reply,
 }
 

@@ -14,7 +14,12 @@ pub(crate) struct Pattern {
 #[derive(Debug)]
 enum Segment {
     Literal(String),
-    Name { name: String, only: Vec<String> },
+    /// Text before `suffix`.
+    Name {
+        name: String,
+        only: Vec<String>,
+        suffix: String,
+    },
 }
 
 impl Pattern {
@@ -24,15 +29,14 @@ impl Pattern {
         let path = path.strip_prefix('/').ok_or_else(malformed)?;
         let segments = path
             .split('/')
-            .map(|segment| {
-                match segment.strip_prefix('{').and_then(|inner| inner.strip_suffix('}')) {
-                    Some(inner) => {
-                        let (name, only) = inner.split_once(':').unwrap_or((inner, ""));
-                        let only = only.split('|').filter(|o| !o.is_empty()).map(str::to_owned);
-                        Segment::Name { name: name.to_owned(), only: only.collect() }
-                    }
-                    None => Segment::Literal(segment.to_owned()),
+            .map(|segment| match segment.strip_prefix('{').and_then(|rest| rest.split_once('}')) {
+                Some((inner, suffix)) => {
+                    let (name, only) = inner.split_once(':').unwrap_or((inner, ""));
+                    let only = only.split('|').filter(|o| !o.is_empty()).map(str::to_owned);
+                    let (name, suffix) = (name.to_owned(), suffix.to_owned());
+                    Segment::Name { name, only: only.collect(), suffix }
                 }
+                None => Segment::Literal(segment.to_owned()),
             })
             .collect();
 
@@ -44,7 +48,7 @@ impl Pattern {
         self.segments
             .iter()
             .find_map(|segment| match segment {
-                Segment::Name { name, only } if name == parameter => Some(only.as_slice()),
+                Segment::Name { name, only, .. } if name == parameter => Some(only.as_slice()),
                 _ => None,
             })
             .unwrap_or_default()
@@ -66,12 +70,13 @@ impl Pattern {
             match segment {
                 Segment::Literal(literal) if literal == text => {}
                 Segment::Literal(_) => return None,
-                Segment::Name { name, only } => {
-                    let value = aliases.get(text).unwrap_or(text);
-                    if !only.is_empty() && !only.contains(value) {
+                Segment::Name { name, only, suffix } => {
+                    let text = text.strip_suffix(suffix.as_str())?;
+                    let value = aliases.get(text).map_or(text, String::as_str);
+                    if !only.is_empty() && !only.iter().any(|known| known == value) {
                         return None;
                     }
-                    found.push((name.clone(), value.clone()));
+                    found.push((name.clone(), value.to_owned()));
                 }
             }
         }
@@ -103,6 +108,10 @@ mod tests {
         for (method, other) in [("POST", "repos/o/b"), ("GET", "repos/o/c"), ("GET", "repos/o")] {
             assert_eq!(pattern.fit(method, &path(other), &aliases), None);
         }
+        let suffixed = Pattern::parse("GET /orders/{id}.json").unwrap();
+        let found = vec![("id".to_owned(), "7".to_owned())];
+        assert_eq!(suffixed.fit("GET", &path("orders/7.json"), &aliases), Some(found));
+        assert_eq!(suffixed.fit("GET", &path("orders/7"), &aliases), None);
         assert_eq!(pattern.alternatives("kind"), ["a", "b"]);
         assert_eq!(pattern.alternatives("owner"), [""; 0]);
     }
