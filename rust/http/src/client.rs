@@ -2,7 +2,7 @@
 
 use crate::auth::{self, Auth};
 use crate::connect::proxy_secrets;
-use crate::limits::{Allowance, Budget, Headers, Learn, Limits};
+use crate::limits::{self, Allowance, Budget, Headers, Learn, Limits};
 use crate::oauth::{Credential, OAuth, Token, Via};
 use crate::options::Policy;
 use crate::origin::Base;
@@ -96,7 +96,7 @@ impl Client {
     /// [`ErrorKind::BadResponse`] for HTML or truncated JSON where JSON is expected, for bodies
     /// over [`MAX_BODY_BYTES`](crate::MAX_BODY_BYTES), and for redirects that loop or lead to
     /// another origin. Retry class [`Retry::Exhausted`] if repeats did not help,
-    /// [`Retry::After`] if the service asks for a longer pause than `maxWaitSeconds`.
+    /// [`Retry::After`] if the request would wait for longer than `maxWaitSeconds` in all.
     pub async fn send(&self, request: Request) -> Result<Response> {
         self.send_with(request, Ok).await
     }
@@ -116,15 +116,21 @@ impl Client {
         let mut deadline = Instant::now() + inner.policy.total_timeout;
         let mut retries = 0;
         let mut renewed = false;
+        let mut waited = Duration::ZERO;
         loop {
             let start = Instant::now();
             let token = inner.authorise(&mut prepared).await?;
             let place = inner.limits.place().await?;
-            let waited = inner.limits.admit(prepared.url.path(), inner.policy.max_wait).await;
-            inner.throttled(waited.map_err(|e| prepared.about.finish(e))?);
-            deadline += start.elapsed();
+            let path = prepared.url.path();
+            let admitted = inner.limits.admit(path, waited, inner.policy.max_wait).await;
+            let pause = admitted.map_err(|e| prepared.about.finish(e))?;
+            inner.throttled(pause);
+            waited += pause;
+            let sent = Instant::now();
+            deadline += sent - start;
             let outcome = inner.attempt_in_time(&prepared, deadline).await;
             drop(place);
+            inner.note(&outcome, sent);
             let error = match outcome.and_then(&mut read) {
                 Ok(value) => return Ok(value),
                 Err(error) => prepared.about.finish(error),
@@ -142,9 +148,9 @@ impl Client {
                 deadline += start.elapsed();
                 continue;
             }
-            let pause = match inner.pause_after(&error, &prepared, retries, deadline) {
+            let pause = match inner.pause_after(&error, &prepared, retries, waited, deadline) {
                 Ok(pause) => pause,
-                Err(class) => return Err(inner.give_up(error, class, retries)),
+                Err(class) => return Err(inner.give_up(error, class, retries, waited)),
             };
             tracing::warn!(
                 path = inner.redactor.scrub(prepared.url.path()),
@@ -159,6 +165,7 @@ impl Client {
                 sleep(pause.length).await;
                 if pause.asked {
                     inner.throttled(pause.length);
+                    waited += pause.length;
                     deadline += pause.length;
                 }
             }
@@ -215,12 +222,26 @@ impl Inner {
         }
     }
 
+    /// Tells the limits of an attempt that was made at `sent`.
+    fn note(&self, outcome: &Result<Response>, sent: Instant) {
+        match outcome {
+            Ok(_) => self.limits.speed_up(),
+            Err(error) => {
+                let refused = error.kind() == ErrorKind::RateLimited;
+                if refused && error.retry_class() == Retry::Backoff {
+                    self.limits.slow_down(sent);
+                }
+            }
+        }
+    }
+
     /// The pause before the next attempt, or the retry class of the final error.
     fn pause_after(
         &self,
         error: &Error,
         prepared: &Prepared,
         retries: u32,
+        waited: Duration,
         deadline: Instant,
     ) -> Result<Pause, Retry> {
         let asked = match error.retry_class() {
@@ -228,7 +249,7 @@ impl Inner {
             Retry::After(asked) => Some(asked),
             class => return Err(class),
         };
-        if let Some(asked) = asked.filter(|a| *a > self.policy.max_wait) {
+        if let Some(asked) = asked.filter(|a| a.saturating_add(waited) > self.policy.max_wait) {
             return Err(Retry::After(asked));
         }
         if !prepared.request.idempotent || retries >= self.policy.max_retries {
@@ -247,22 +268,23 @@ impl Inner {
     }
 
     /// The final error.
-    fn give_up(&self, error: Error, class: Retry, retries: u32) -> Error {
+    fn give_up(&self, error: Error, class: Retry, retries: u32, waited: Duration) -> Error {
         let error = match class {
-            Retry::After(pause) => self.too_long(&error, pause).source(error),
+            Retry::After(pause) => self.too_long(&error, pause, waited).source(error),
             _ => error,
         };
         let error = error.retry(class);
         if retries > 0 { error.context("attempts", (retries + 1).to_string()) } else { error }
     }
 
-    fn too_long(&self, error: &Error, pause: Duration) -> Error {
+    fn too_long(&self, error: &Error, pause: Duration, waited: Duration) -> Error {
         let (asked, most) = (pause.as_secs(), self.policy.max_wait.as_secs_f64());
         let nanos = i128::try_from(pause.as_nanos()).unwrap_or(i128::MAX / 2);
         let end = self.clock.now().plus_nanos(nanos);
         let end = end.to_chrono().map(|_| format!(", until {}", end.to_rfc3339(0)));
         let message = format!(
-            "the service asks for a pause of {asked} s{}; option 'maxWaitSeconds' allows {most}",
+            "the service asks for a pause of {asked} s{}{}; option 'maxWaitSeconds' allows {most}",
+            limits::after(waited),
             end.unwrap_or_default()
         );
         let pairs = error.context_pairs().iter();

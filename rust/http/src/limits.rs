@@ -9,13 +9,24 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 use tokio::sync::{Semaphore, SemaphorePermit};
-use tokio::time::{Instant, sleep_until};
+use tokio::time::{Instant, sleep_until, timeout};
 
 /// A bucket that is fuller than this part is only filled as fast as it drains.
 const BUCKET_PART: f64 = 0.8;
 
 /// Windows whose ends differ by no more are one: services count in whole seconds.
 const SAME_WINDOW: Duration = Duration::from_secs(2);
+
+/// Distance between requests after a refusal that does not say when to come back.
+const FIRST_GAP: Duration = Duration::from_secs(1);
+
+/// Each further such refusal makes the distance so many times longer, up to the longest.
+const GAP_GROWTH: u32 = 4;
+const LONGEST_GAP: Duration = Duration::from_secs(300);
+
+/// Each answer makes it shorter by this part; what is below the shortest is none.
+const GAP_PART: f64 = 0.98;
+const SHORTEST_GAP: Duration = Duration::from_millis(10);
 
 /// So many requests in any span of time of a window's length.
 #[derive(Clone, Copy, Debug)]
@@ -111,8 +122,13 @@ static LIMITS: Registry<Key, Limits> = Registry::new();
 pub(crate) struct Limits {
     budgets: Vec<Budget>,
     at_once: Option<Semaphore>,
+    /// Requests that use the same budgets go out in the order in which they came, for one that
+    /// others overtake might wait for ever. One turn for each set of budgets, a bit each.
+    turns: Vec<Turn>,
     state: Mutex<State>,
 }
+
+type Turn = tokio::sync::Mutex<()>;
 
 #[derive(Default)]
 struct State {
@@ -122,6 +138,17 @@ struct State {
     sent: Vec<VecDeque<(Instant, u32)>>,
     window: Option<Window>,
     bucket: Option<Bucket>,
+    pace: Option<Pace>,
+}
+
+/// How fast a service is asked that refuses requests without saying when to come back.
+#[derive(Clone, Copy)]
+struct Pace {
+    gap: Duration,
+    /// When the distance last grew.
+    since: Instant,
+    /// No request before.
+    next: Instant,
 }
 
 #[derive(Clone, Copy)]
@@ -165,6 +192,7 @@ impl Limits {
         let sent = budgets.iter().map(|_| VecDeque::new()).collect();
         Self {
             at_once: concurrent.map(Semaphore::new),
+            turns: (0..1_usize << budgets.len()).map(|_| Turn::default()).collect(),
             state: Mutex::new(State { sent, ..State::default() }),
             budgets,
         }
@@ -179,24 +207,46 @@ impl Limits {
     }
 
     /// Waits until a request to `path` may be sent, and counts it; returns how long that took.
+    /// `waited` is how long the request has waited before.
     ///
     /// # Errors
-    /// `RateLimited` if a single pause would be longer than `max_wait`.
-    pub(crate) async fn admit(&self, path: &str, max_wait: Duration) -> Result<Duration> {
+    /// `RateLimited` if it would wait longer than `max_wait` in all.
+    pub(crate) async fn admit(
+        &self,
+        path: &str,
+        waited: Duration,
+        max_wait: Duration,
+    ) -> Result<Duration> {
         let start = Instant::now();
+        let left = max_wait.saturating_sub(waited);
+        let turn = async {
+            match self.turn(path) {
+                Some(turn) => Some(turn.lock().await),
+                None => None,
+            }
+        };
+        let Ok(_turn) = timeout(left, turn).await else {
+            let why = "requests that came before are held back";
+            return Err(too_long(why, FIRST_GAP, max_wait, max_wait));
+        };
         loop {
             let Some((until, why)) = self.try_admit(path)? else { return Ok(start.elapsed()) };
             let pause = until.saturating_duration_since(Instant::now());
-            if pause > max_wait {
-                let message = format!(
-                    "{why} for another {} s; option 'maxWaitSeconds' allows {}",
-                    pause.as_secs_f64().ceil(),
-                    max_wait.as_secs_f64()
-                );
-                return Err(Error::new(ErrorKind::RateLimited, message).retry(Retry::After(pause)));
+            if start.elapsed().saturating_add(pause) > left {
+                return Err(too_long(&why, pause, waited + start.elapsed(), max_wait));
             }
             sleep_until(until).await;
         }
+    }
+
+    /// The turn of the budgets that a request to `path` uses; `None` where requests are let
+    /// through many at once, if at all.
+    fn turn(&self, path: &str) -> Option<&Turn> {
+        let bits = self.budgets.iter().enumerate();
+        let bits: usize = bits.map(|(i, budget)| usize::from((budget.cost)(path) > 0) << i).sum();
+        let one_by_one = bits > 0 || self.state().pace.is_some();
+
+        self.turns.get(bits).filter(|_| one_by_one)
     }
 
     /// Counts a request to `path`, or says until when it must wait and why.
@@ -223,6 +273,9 @@ impl Limits {
             let pause = (over / bucket.per_second).max(0.0) * 1000.0;
             let pause = Duration::try_from_secs_f64(pause.ceil() / 1000.0).unwrap_or(Duration::MAX);
             wait(now + pause.min(Duration::from_secs(86_400)), &asked);
+        }
+        if let Some(pace) = state.pace {
+            wait(pace.next, &|| "the service refuses requests and does not say until when".into());
         }
         for (budget, sent) in self.budgets.iter().zip(&mut state.sent) {
             let cost = (budget.cost)(path);
@@ -274,6 +327,31 @@ impl Limits {
         }
     }
 
+    /// Notes that a request which was sent at `sent` was refused without a word on when to come
+    /// back: requests go out further apart, unless it was sent before that was last decided, or
+    /// what was learned holds them back already.
+    pub(crate) fn slow_down(&self, sent: Instant) {
+        let now = Instant::now();
+        let mut state = self.state();
+        let exhausted = state.window.is_some_and(|w| w.remaining == 0 && w.reset > now);
+        let gap = match state.pace {
+            Some(pace) if sent <= pace.since => return,
+            _ if exhausted => return,
+            Some(pace) => (pace.gap * GAP_GROWTH).min(LONGEST_GAP),
+            None => FIRST_GAP,
+        };
+        state.pace = Some(Pace { gap, since: now, next: now + gap });
+    }
+
+    /// Notes that a request was answered.
+    pub(crate) fn speed_up(&self) {
+        let mut state = self.state();
+        if let Some(pace) = &mut state.pace {
+            pace.gap = pace.gap.mul_f64(GAP_PART);
+        }
+        state.pace = state.pace.filter(|pace| pace.gap >= SHORTEST_GAP);
+    }
+
     /// Holds back every request for `length`.
     pub(crate) fn hold_back(&self, length: Duration) {
         let until = Instant::now() + length;
@@ -301,6 +379,9 @@ impl State {
             bucket.level = bucket.level(now) + 1.0;
             bucket.at = now;
         }
+        if let Some(pace) = &mut self.pace {
+            pace.next = now + pace.gap;
+        }
     }
 }
 
@@ -319,6 +400,25 @@ impl Budget {
         }
 
         until
+    }
+}
+
+fn too_long(why: &str, pause: Duration, waited: Duration, max_wait: Duration) -> Error {
+    let message = format!(
+        "{why} for another {} s{}; option 'maxWaitSeconds' allows {}",
+        pause.as_secs_f64().ceil(),
+        after(waited),
+        max_wait.as_secs_f64()
+    );
+
+    Error::new(ErrorKind::RateLimited, message).retry(Retry::After(pause))
+}
+
+/// What an error says of the time that was spent waiting before.
+pub(crate) fn after(waited: Duration) -> String {
+    match waited.as_secs() {
+        0 => String::new(),
+        seconds => format!(" after {seconds} s of waiting"),
     }
 }
 
@@ -342,7 +442,7 @@ mod tests {
     async fn times(limits: &Limits, paths: &[&str]) -> Vec<u128> {
         let start = Instant::now();
         let asked = paths.iter().map(|path| async {
-            limits.admit(path, MAX).await.unwrap();
+            limits.admit(path, Duration::ZERO, MAX).await.unwrap();
             start.elapsed().as_millis()
         });
         futures::future::join_all(asked).await
@@ -367,7 +467,7 @@ mod tests {
                     let (limits, begin) = (&limits, at);
                     async move {
                         tokio::time::sleep(begin).await;
-                        limits.admit(&cost.to_string(), Duration::MAX).await.unwrap();
+                        limits.admit(&cost.to_string(), Duration::ZERO, Duration::MAX).await.unwrap();
                         (start.elapsed(), (*cost).min(1))
                     }
                 });
@@ -405,14 +505,21 @@ mod tests {
     async fn too_long_a_wait_and_too_dear_a_request_are_errors() {
         let limits = Limits::new(vec![Budget::new(1, 1000 * SECOND)], None);
         times(&limits, &["/a"]).await;
-        let error = limits.admit("/b", MAX).await.unwrap_err();
+        let error = limits.admit("/b", Duration::ZERO, MAX).await.unwrap_err();
         assert_eq!(error.retry_class(), Retry::After(1000 * SECOND));
         let message = "the budget of 1 requests in 1000 s is used up for another 1000 s; option \
                        'maxWaitSeconds' allows 900";
         assert_eq!((error.kind(), error.message()), (ErrorKind::RateLimited, message));
 
+        let error = limits.admit("/b", Duration::ZERO, 1500 * SECOND);
+        assert!(tokio::time::timeout(SECOND, error).await.is_err(), "waits");
+        let error = limits.admit("/b", 600 * SECOND, 1500 * SECOND).await.unwrap_err();
+        let message = "the budget of 1 requests in 1000 s is used up for another 999 s after 600 s \
+                       of waiting; option 'maxWaitSeconds' allows 1500";
+        assert_eq!((error.kind(), error.message()), (ErrorKind::RateLimited, message));
+
         let limits = Limits::new(vec![Budget::new(1, SECOND).cost(|_| 2)], None);
-        let error = limits.admit("/b", MAX).await.unwrap_err();
+        let error = limits.admit("/b", Duration::ZERO, MAX).await.unwrap_err();
         assert_eq!(error.to_string(), "a request costs 2 of a budget of 1");
     }
 
@@ -449,12 +556,65 @@ mod tests {
     }
 
     #[tokio::test(start_paused = true)]
+    async fn refusals_without_a_pause_slow_down_and_answers_speed_up() {
+        let limits = Limits::new(Vec::new(), None);
+        let mut sent = Instant::now();
+        let mut gaps = Vec::new();
+        for _ in 0..7 {
+            limits.slow_down(sent);
+            gaps.push(times(&limits, &["/"]).await[0] / 1000);
+            sent = Instant::now();
+        }
+        assert_eq!(gaps, [1, 4, 16, 64, 256, 300, 300]);
+
+        // One of several that were on their way: its refusal says nothing new.
+        limits.slow_down(sent);
+        limits.slow_down(sent - SECOND);
+        assert_eq!(times(&limits, &["/", "/"]).await, [300_000, 600_000]);
+
+        (0..20).for_each(|_| limits.speed_up());
+        assert_eq!(times(&limits, &["/", "/"]).await, [300_000, 500_283], "300 s * 0.98^20");
+        (0..600).for_each(|_| limits.speed_up());
+        tokio::time::advance(300 * SECOND).await;
+        assert_eq!(times(&limits, &["/", "/"]).await, [0, 0]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn requests_go_out_in_the_order_in_which_they_came() {
+        let limits = Limits::new(vec![Budget::new(1, SECOND)], None);
+        let expected: Vec<u128> = (0..100).map(|i| i * 1000).collect();
+        assert_eq!(times(&limits, &["/"; 100]).await, expected);
+
+        let first = limits.admit("/", Duration::ZERO, MAX);
+        let second = limits.admit("/", Duration::ZERO, SECOND / 2);
+        let (first, second) = tokio::join!(first, second);
+        assert_eq!(first.unwrap(), SECOND);
+        let message = "requests that came before are held back for another 1 s; option \
+                       'maxWaitSeconds' allows 0.5";
+        assert_eq!(second.unwrap_err().message(), message);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn refusal_in_a_window_that_is_known_to_be_used_up_does_not_slow_down() {
+        let limits = Limits::new(Vec::new(), None);
+        let window = Allowance::Window { remaining: 0, reset: Wait::For(30 * SECOND) };
+        limits.learn(window, |_| 30 * SECOND);
+        limits.slow_down(Instant::now());
+
+        assert_eq!(times(&limits, &["/", "/"]).await, [30_000, 30_000]);
+    }
+
+    #[tokio::test(start_paused = true)]
     async fn a_request_that_goes_away_takes_nothing() {
         let limits = Limits::new(vec![Budget::new(1, SECOND)], Some(1));
         times(&limits, &["/a"]).await;
         let place = limits.place().await.unwrap();
         assert!(tokio::time::timeout(SECOND / 2, limits.place()).await.is_err());
-        assert!(tokio::time::timeout(SECOND / 4, limits.admit("/b", MAX)).await.is_err());
+        assert!(
+            tokio::time::timeout(SECOND / 4, limits.admit("/b", Duration::ZERO, MAX))
+                .await
+                .is_err()
+        );
         drop(place);
 
         assert!(limits.place().await.unwrap().is_some());

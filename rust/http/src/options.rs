@@ -43,7 +43,7 @@ pub static OPTIONS: &[OptionSpec] = &[
     OptionSpec::new(
         WAIT,
         OptionKind::Seconds { min: 0.0, max: 86_400.0 },
-        "Longest single pause, in seconds, that is made because the service asks for it.",
+        "Seconds that a request may wait in all because the service asks for it or its limits are used up.",
     )
     .default("900"),
     OptionSpec::new(

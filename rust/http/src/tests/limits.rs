@@ -181,7 +181,7 @@ async fn storm_of_refusals_is_weathered() {
         _ => json("[]"),
     })
     .await;
-    let context = context(&[("maxRetries", "20")]);
+    let context = context(&[("maxRetries", "20"), ("maxWaitSeconds", "86400")]);
     let client = builder(&context, &server.url).build().unwrap();
     let got = join_all((0..4).map(|_| async {
         let mut sum = 0;
@@ -195,4 +195,50 @@ async fn storm_of_refusals_is_weathered() {
     assert_eq!(got, [25; 4]);
     assert_eq!(counted(&context).retries as usize, server.heads().len() - 100);
     assert!(!format!("{:?}", client).contains(CANARY));
+}
+
+#[tokio::test(start_paused = true)]
+async fn silent_limit_is_found_and_kept() {
+    // 50 requests per 10 s, of which no header speaks.
+    let times = Arc::new(Mutex::new(Vec::<Instant>::new()));
+    let refused = Arc::new(AtomicUsize::new(0));
+    let (seen, count) = (times.clone(), refused.clone());
+    let server = Server::start(move |_, _| {
+        let mut seen = seen.lock().unwrap();
+        seen.push(Instant::now());
+        if seen.iter().filter(|at| at.elapsed() < 10 * SECOND).count() > 50 {
+            count.fetch_add(1, Relaxed);
+            return reply(429, &[], "");
+        }
+        json("[]")
+    })
+    .await;
+    let context = context(&[]);
+    let client = builder(&context, &server.url).build().unwrap();
+    join_all((0..8).map(|_| async {
+        for _ in 0..250 {
+            get(&client).await;
+        }
+    }))
+    .await;
+
+    let refused = refused.load(Relaxed);
+    assert!(refused as f64 / 2000.0 <= 0.02, "{refused} refused");
+    assert!(counted(&context).throttled_ms > 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn waits_of_one_request_are_bounded_together() {
+    let server = Server::start(|_, _| reply(429, &["retry-after: 40"], "")).await;
+    let context = context(&[("maxWaitSeconds", "100")]);
+    let client = builder(&context, &server.url).build().unwrap();
+    let start = Instant::now();
+    let error = client.send(Request::get("x")).await.unwrap_err();
+
+    let (kind, retry, message) = facts(&error);
+    assert_eq!((kind, retry), (ErrorKind::RateLimited, lakeflow_core::Retry::After(40 * SECOND)));
+    let expected = "the service asks for a pause of 40 s after 80 s of waiting, until \
+                    2031-01-01T00:00:40Z; option 'maxWaitSeconds' allows 100";
+    assert!(message.starts_with(expected), "{message}");
+    assert_eq!((server.heads().len(), start.elapsed().as_secs()), (3, 80));
 }
