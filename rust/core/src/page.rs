@@ -149,7 +149,8 @@ pub struct ReadRequest {
 
 /// Pages of one range; the end means that all of it was sent.
 ///
-/// Nothing is requested before the first page is asked for, nor beyond the page asked for.
+/// Nothing is requested before the first page is asked for, nor, unless the list is read whole,
+/// beyond the page asked for.
 pub struct PageStream(BoxStream<'static, Result<Page>>);
 
 impl PageStream {

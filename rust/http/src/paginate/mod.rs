@@ -1,5 +1,6 @@
 //! From the first request of a list to its pages.
 
+mod ahead;
 mod cursor_token;
 mod keyset;
 pub(crate) mod link;
@@ -8,6 +9,7 @@ mod next_url;
 mod offset;
 mod page_number;
 
+pub use ahead::pages_ahead;
 pub use cursor_token::CursorToken;
 pub use keyset::{Keyset, Search};
 pub use link_header::LinkHeader;
@@ -51,6 +53,13 @@ pub trait Paginator: Send + 'static {
         response: &Response,
         found: &Parsed,
     ) -> Result<Option<Request>>;
+
+    /// The requests that will follow `sent`, in order, `most` at the most, as far as the response
+    /// lets them be foreseen; the first is what [`follow`](Self::follow) returns unless the list
+    /// changes.
+    fn foresee(&self, _: &Request, _: &Response, _: &Parsed, _most: usize) -> Vec<Request> {
+        Vec::new()
+    }
 }
 
 impl<P: Paginator + ?Sized> Paginator for Box<P> {
@@ -65,6 +74,16 @@ impl<P: Paginator + ?Sized> Paginator for Box<P> {
         found: &Parsed,
     ) -> Result<Option<Request>> {
         (**self).follow(sent, response, found)
+    }
+
+    fn foresee(
+        &self,
+        sent: &Request,
+        response: &Response,
+        found: &Parsed,
+        most: usize,
+    ) -> Vec<Request> {
+        (**self).foresee(sent, response, found, most)
     }
 }
 

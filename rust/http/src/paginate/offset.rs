@@ -72,4 +72,18 @@ impl Paginator for Offset {
 
         Ok(Some(sent.with_parameter(self.offset, next)))
     }
+
+    /// A total tells of all pages, if they are full.
+    fn foresee(&self, sent: &Request, _: &Response, found: &Parsed, most: usize) -> Vec<Request> {
+        let (Next::Total(total), Ok((offset, count))) = (&found.next, self.place(sent)) else {
+            return Vec::new();
+        };
+        let offsets = (1..).map(|page| offset.saturating_add(count.saturating_mul(page)));
+
+        offsets
+            .take(most)
+            .take_while(|offset| offset < total)
+            .map(|offset| sent.with_parameter(self.offset, offset))
+            .collect()
+    }
 }

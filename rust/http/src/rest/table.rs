@@ -4,7 +4,7 @@ use super::order::By;
 use super::paging::{More, Paging, Stated};
 use super::request::{Bound, Parameter, Spelling};
 use super::template::{self, fill};
-use crate::paginate::{Next, Parsed, pages};
+use crate::paginate::{Next, Parsed, pages, pages_ahead};
 use crate::{Client, Response, envelope};
 use lakeflow_core::{
     Error, FieldPath, Ingestion, Page, PageStream, Parents, Progress, ReadRequest, Records, Result,
@@ -376,11 +376,26 @@ impl Table {
         let table = *self;
         let read = read.clone();
         match self.request(&read) {
-            Ok(first) => pages(client.clone(), first, self.paginator(), move |response| {
-                table.parse(response, &read)
-            }),
+            Ok(first) => {
+                let (client, paginator) = (client.clone(), self.paginator());
+                let ahead = self.ahead(&read);
+                let parse = move |response: &Response| table.parse(response, &read);
+                match ahead {
+                    0 => pages(client, first, paginator, parse),
+                    pages => pages_ahead(client, first, paginator, pages, parse),
+                }
+            }
             Err(error) => PageStream::error(error.table(self.name)),
         }
+    }
+
+    /// Pages that may be asked for before they are needed: of lists that are read whole, whose
+    /// pages are no places to go on from.
+    fn ahead(&self, read: &ReadRequest) -> usize {
+        let whole = matches!(self.reading, Reading::Snapshot)
+            && matches!(self.stated, Stated::Nothing)
+            && !self.first_by_place;
+        if whole && read.pushed.limit.is_none() { PAGES_AHEAD } else { 0 }
     }
 
     /// The pages of the delete feed.
@@ -433,6 +448,9 @@ impl Table {
 }
 
 const DAY: Duration = Duration::from_secs(86_400);
+
+/// Pages of a list that is read whole that are asked for before the reader needs them.
+const PAGES_AHEAD: usize = 4;
 
 /// A path of columns written with dots.
 pub(super) fn field_path(path: &str) -> FieldPath {

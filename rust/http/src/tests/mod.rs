@@ -1,5 +1,6 @@
 //! The kit against a server that misbehaves on request.
 
+mod ahead;
 mod batches;
 mod faults;
 mod limits;

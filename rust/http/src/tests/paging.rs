@@ -7,7 +7,7 @@ use crate::{Client, Request, Response, envelope};
 use lakeflow_core::{Error, ErrorKind, Instant, Page, PageStream, Records, Result, Retry, Rows};
 
 /// What matters of a page: its rows and whether it is the last.
-fn shown(page: &Page) -> (String, bool) {
+pub(super) fn shown(page: &Page) -> (String, bool) {
     let Rows::Array(rows) = &page.upserts.rows else { panic!("{page:?}") };
     (String::from_utf8(rows.to_vec()).unwrap(), page.last)
 }
