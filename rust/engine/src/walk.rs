@@ -243,12 +243,20 @@ impl Reading {
     }
 
     /// Moves `reached` up to `value` and forgets rows that cannot come again.
+    ///
+    /// With a lookback it goes no further than `until`: a record that shows late, after the walk
+    /// has passed its value, is then still within the lookback of the next drain.
     pub(crate) fn reach(&mut self, value: &Cursor) {
+        let Some(Order { lookback, step, .. }) = self.table.order().cloned() else { return };
+        let value = match &self.until {
+            Some(until) if !lookback.is_zero() => value.min(until),
+            _ => value,
+        };
         if self.reached.as_ref().is_none_or(|reached| value > reached) {
             self.reached = Some(value.clone());
         }
-        if let (Some(reached), Some(order)) = (&self.reached, self.table.order()) {
-            let floor = reached.minus_nanos(order.lookback.as_nanos(), order.step);
+        if let Some(reached) = &self.reached {
+            let floor = reached.minus_nanos(lookback.as_nanos(), step);
             self.seen.forget_below(floor.comparable());
         }
     }
