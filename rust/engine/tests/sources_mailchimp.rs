@@ -182,6 +182,49 @@ async fn lists_whose_figures_changed_come_again_by_one_request() {
 }
 
 #[tokio::test]
+async fn members_of_every_audience_come_with_those_that_are_archived() {
+    let member = |id: &str, status: &str, at: &str| {
+        json!({"id": id, "status": status, "last_changed": at, "merge_fields": {"FNAME": "Ida"},
+               "interests": {}})
+    };
+    let account = Account::default();
+    for (list, created) in
+        [("l2", "2030-01-02T00:00:00+00:00"), ("l1", "2030-01-01T00:00:00+00:00")]
+    {
+        account.put("/lists", json!({"id": list, "date_created": created}));
+    }
+    account.put("/lists/l1/members", member("m", "subscribed", "2031-02-20T10:00:00+00:00"));
+    account.put("/lists/l1/members", member("n", "archived", "2031-02-21T10:00:00+00:00"));
+    account.put("/lists/l2/members", member("m", "cleaned", "2031-02-22T10:00:00+00:00"));
+    let service = serving(&account).await;
+    let mut all = reader(&service, "members");
+
+    let columns = ["list_id", "id", "status", "merge_fields"];
+    let sorted = |mut rows: Vec<String>| {
+        rows.sort();
+        rows
+    };
+    let first = [
+        r#"l1 m subscribed {"FNAME":"Ida"}"#,
+        r#"l1 n archived {"FNAME":"Ida"}"#,
+        r#"l2 m cleaned {"FNAME":"Ida"}"#,
+    ];
+    assert_eq!(sorted(all.drain(&columns).await), first);
+
+    all.now("2031-03-01T13:00:00Z");
+    account.put("/lists/l1/members", member("m", "archived", "2031-03-01T12:30:00+00:00"));
+    assert_eq!(all.drain(&columns[..3]).await, ["l1 m archived"]);
+    assert_eq!(all.drain(&columns[..3]).await, [""; 0]);
+
+    let one = reader(&service, "members").option("list_id", "l2");
+    assert_eq!(one.batch(&columns[..3]).await.unwrap(), ["l2 m cleaned"]);
+    let none = reader(&service, "members").option("list_id", "l3");
+    let error = none.batch(&columns).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::ConfigInvalid);
+    assert!(error.to_string().contains("option 'list_id'"), "{error}");
+}
+
+#[tokio::test]
 async fn errors_say_what_to_do() {
     let cases = [
         (401, ErrorKind::AuthFailed, "option 'api_key'"),

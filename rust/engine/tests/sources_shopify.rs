@@ -146,6 +146,85 @@ async fn orders_of_every_status_are_asked_for() {
 }
 
 #[tokio::test]
+async fn refunds_are_read_out_of_orders_by_the_change_of_the_order() {
+    let refund = |id: u64, order: u64, at: &str| json!({"id": id, "order_id": order, "created_at": at, "refund_line_items": []});
+    let order = |id: u64, updated_at: &str, refunds: Vec<Value>| json!({"id": id, "updated_at": updated_at, "refunds": refunds});
+    let records = Records::default();
+    let (a, b, c) = (
+        refund(11, 1, "2031-03-01T09:00:00Z"),
+        refund(12, 1, "2031-03-01T09:30:00Z"),
+        refund(31, 3, "2031-03-01T09:50:00Z"),
+    );
+    records.put(order(1, "2031-03-01T02:30:00-07:00", vec![a.clone(), b.clone()]));
+    for id in 20..26 {
+        records.put(order(id, "2031-03-01T09:40:00Z", Vec::new()));
+    }
+    records.put(order(3, "2031-03-01T09:50:00Z", vec![c]));
+    let service = serving("orders", &records).await;
+    let mut reader = reader(&service, "refunds").option("limit", "2");
+
+    let columns = ["id", "order_id", "created_at", "shop"];
+    let first = [
+        "11 1 2031-03-01T09:00:00Z acme-demo",
+        "12 1 2031-03-01T09:30:00Z acme-demo",
+        "31 3 2031-03-01T09:50:00Z acme-demo",
+    ];
+    assert_eq!(reader.drain(&columns).await, first);
+    assert_eq!(
+        service.take_log()[0],
+        "/admin/api/2026-04/orders.json fields=id,updated_at,refunds limit=2 order=updated_at asc \
+         status=any"
+    );
+
+    let d = refund(13, 1, "2031-03-01T09:51:00Z");
+    records.put(order(1, "2031-03-01T09:51:00Z", vec![a, b, d]));
+    assert_eq!(reader.drain(&["id"]).await, ["11", "12", "13"]);
+    assert_eq!(reader.drain(&["id"]).await, [""; 0]);
+}
+
+#[tokio::test]
+async fn inventory_is_read_fifty_locations_at_a_time_and_then_by_change() {
+    let locations: Vec<Value> =
+        (100..=151).map(|id| json!({"id": id, "active": id != 151})).collect();
+    let level = |location: u64, at: &str| json!({"inventory_item_id": 1, "location_id": location, "available": 3, "updated_at": at});
+    let levels = Records::default();
+    let put = |location: u64, at: &str| levels.0.lock().unwrap().push(level(location, at));
+    for location in [100, 150, 151] {
+        put(location, "2031-03-01T03:00:00-07:00");
+    }
+    let served = levels.clone();
+    let service = Service::start(move |ask| {
+        if ask.path.ends_with("/locations.json") {
+            return Answer::json(&json!({ "locations": locations }));
+        }
+        let ids: Vec<&str> = ask.parameter("location_ids").unwrap().split(',').collect();
+        assert!(ids.len() <= 50);
+        let min = ask.time("updated_at_min");
+        let mut rows = served.0.lock().unwrap().clone();
+        rows.retain(|row| {
+            let at = Instant::parse(row["updated_at"].as_str().unwrap()).unwrap();
+            ids.contains(&row["location_id"].to_string().as_str())
+                && min.is_none_or(|min| at >= min)
+        });
+        Answer::json(&json!({ "inventory_levels": rows }))
+    })
+    .await;
+    let mut active = reader(&service, "inventory_levels");
+    let columns = ["inventory_item_id", "location_id"];
+
+    assert_eq!(active.drain(&columns).await, ["1 100", "1 150"]);
+    let log = service.take_log();
+    assert_eq!(log.len(), 3, "{log:?}");
+    put(149, "2031-03-01T10:30:00Z");
+    assert_eq!(active.drain(&columns).await, ["1 149"]);
+    let log = service.take_log();
+    assert!(log[1].ends_with("updated_at_min=2031-03-01T09:55:00Z"), "{log:?}");
+
+    let all = reader(&service, "inventory_levels").option("include_inactive_locations", "true");
+    assert_eq!(all.batch(&columns).await.unwrap(), ["1 100", "1 149", "1 150", "1 151"]);
+}
+
+#[tokio::test]
 async fn errors_say_what_to_do() {
     let cases = [
         (401, ErrorKind::AuthFailed, "option 'access_token'"),

@@ -7,6 +7,10 @@ use lakeflow_http::rest::{Bound, By, Paging, Spelling, Table, Tables};
 /// Changes are stamped in whole seconds.
 const BY: By = By::instants("updated_at", Step::SECOND);
 
+/// Pages of orders that are read by their links, which lead on from the last order whatever moves
+/// meanwhile: as many orders may share one second.
+const PAGES_OF_ORDERS: u32 = 100;
+
 /// Locations that one request for inventory levels may name.
 const LOCATIONS_PER_REQUEST: usize = 50;
 
@@ -59,19 +63,19 @@ const fn table(name: &'static str, path: &'static str, schema: Schema) -> Table 
 
 /// A list sorted by change.
 const fn changes(name: &'static str, path: &'static str, schema: Schema) -> Table {
-    sorted(table(name, path, schema).cdc(&["id"], "updated_at"), BY)
+    sorted(table(name, path, schema).cdc(&["id"], "updated_at"), BY, 1)
 }
 
 /// Records inside orders, ordered by the change of their order, which their own change moves.
 const fn embedded(name: &'static str, schema: Schema) -> Table {
     let by = By::stated(CursorKind::Instant, Step::SECOND);
 
-    sorted(table(name, ORDERS, schema).cdc(&["id"], "updated_at"), by)
+    sorted(table(name, ORDERS, schema).cdc(&["id"], "updated_at"), by, PAGES_OF_ORDERS)
 }
 
-const fn sorted(table: Table, by: By) -> Table {
+const fn sorted(table: Table, by: By, restart_pages: u32) -> Table {
     table
-        .ascending(by, 1)
+        .ascending(by, restart_pages)
         .since("updated_at_min", Bound::Inclusive, Spelling::Rfc3339 { digits: 0 })
         .page_size("limit", 250)
         .paging(Paging::Link)

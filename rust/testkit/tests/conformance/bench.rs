@@ -96,7 +96,7 @@ impl Bench {
 
     /// Options of the table, those of `more` over them.
     pub fn options(&self, more: &[(&str, &str)]) -> Options {
-        let address = self.simulator.base_url(self.entry.spec);
+        let address = self.simulator.base_url(self.entry.spec) + self.entry.below;
         let mut options: Options = [
             ("sourceName", self.entry.source.name),
             ("tableName", self.case.name),

@@ -5,7 +5,7 @@ use lakeflow_core::Instant;
 use lakeflow_simulator::Simulator;
 use serde_json::json;
 
-/// Every source of the registry.
+/// The sources for which the suite holds.
 pub static ENTRIES: &[&Entry] = &[&EXAMPLE, &GITHUB];
 
 pub static EXAMPLE: Entry = Entry::new(&lakeflow_connectors::example::SOURCE)
@@ -32,6 +32,113 @@ pub static GITHUB: Entry = Entry::new(&lakeflow_connectors::github::SOURCE)
     .tables(&[TableCase::new("issues", "acme/widgets/issues")
         .page(12)
         .change(Change::Touch("id"))]);
+
+const fn object(table: &'static str) -> TableCase {
+    TableCase::new(table, table).count(Count::Where(live)).change(Change::Touch("id"))
+}
+
+const fn with_archive(table: &'static str, delete: fn(&Simulator, Instant)) -> TableCase {
+    object(table).delete(delete)
+}
+
+/// Budgets stand in the way of a test that reads as fast as it can.
+pub static HUBSPOT: Entry = Entry::new(&lakeflow_connectors::hubspot::SOURCE)
+    .options(&[("requests_per_10_seconds", "100000"), ("searches_per_second", "10000")])
+    .secrets(&["access_token"])
+    .corpus(&[
+        ("contacts", 320),
+        ("companies", 320),
+        ("deals", 320),
+        ("tickets", 320),
+        ("calls", 320),
+        ("emails", 320),
+        ("meetings", 320),
+        ("tasks", 320),
+        ("notes", 320),
+    ])
+    .tables(&[
+        with_archive("contacts", |s, now| archive(s, "contacts", now)),
+        with_archive("companies", |s, now| archive(s, "companies", now)),
+        with_archive("deals", |s, now| archive(s, "deals", now)),
+        with_archive("tickets", |s, now| archive(s, "tickets", now)),
+        object("calls"),
+        with_archive("emails", |s, now| archive(s, "emails", now)),
+        object("meetings"),
+        with_archive("tasks", |s, now| archive(s, "tasks", now)),
+        with_archive("notes", |s, now| archive(s, "notes", now)),
+        TableCase::new("vehicles", "p7000001_vehicles")
+            .count(Count::Where(live))
+            .change(Change::Touch("id")),
+    ]);
+
+pub static MAILCHIMP: Entry = Entry::new(&lakeflow_connectors::mailchimp::SOURCE)
+    .below("/3.0")
+    .secrets(&["api_key"])
+    .corpus(&[("campaigns", 40)])
+    .options(&[("count", "10")])
+    .tables(&[
+        TableCase::new("campaigns", "campaigns").page(10),
+        TableCase::new("reports", "reports").page(10),
+        TableCase::new("lists", "lists").page(10),
+        TableCase::new("members", "members").page(10).change(Change::Touch("id")),
+    ]);
+
+pub static SHOPIFY: Entry = Entry::new(&lakeflow_connectors::shopify::SOURCE)
+    .options(&[("shop", "acme"), ("limit", "12")])
+    .secrets(&["access_token"])
+    .corpus(&[("products", 40), ("customers", 40), ("orders", 40), ("inventory_levels", 60)])
+    .tables(&[
+        TableCase::new("products", "products").page(12).change(Change::Touch("id")),
+        TableCase::new("customers", "customers").page(12).change(Change::Touch("id")),
+        TableCase::new("orders", "orders").page(12).change(Change::Touch("id")),
+        TableCase::new("refunds", "refunds").page(12).repeats(),
+        TableCase::new("fulfillments", "fulfillments")
+            .page(12)
+            .change(Change::Touch("id"))
+            .repeats(),
+        TableCase::new("inventory_levels", "inventory_levels")
+            .page(12)
+            .change(Change::Touch("admin_graphql_api_id")),
+        TableCase::new("locations", "locations").page(12).change(Change::Touch("id")),
+    ]);
+
+pub static ZENDESK: Entry = Entry::new(&lakeflow_connectors::zendesk::SOURCE)
+    .options(&[
+        ("subdomain", "acme"),
+        ("email", "agent@example.com"),
+        ("exports_per_minute", "10000"),
+    ])
+    .secrets(&["api_token"])
+    .tables(&[
+        TableCase::new("tickets", "tickets").page(1000).change(Change::Touch("id")),
+        TableCase::new("organizations", "organizations").page(1000).change(Change::Touch("id")),
+        TableCase::new("users", "users").page(1000).change(Change::Touch("id")),
+        TableCase::new("ticket_comments", "ticket_events").page(1000).count(Count::By(comments)),
+        TableCase::new("articles", "articles").change(Change::Touch("id")),
+        TableCase::new("brands", "brands").change(Change::Touch("id")),
+        TableCase::new("groups", "groups").change(Change::Touch("id")),
+        TableCase::new("topics", "topics").change(Change::Touch("id")),
+    ]);
+
+fn live(record: &serde_json::Value) -> bool {
+    record["archived"] == false
+}
+
+/// What the service does when an object is deleted.
+fn archive(simulator: &Simulator, collection: &str, now: Instant) {
+    let records = simulator.records("hubspot", collection).unwrap();
+    let id = records.iter().find(|r| live(r)).and_then(|r| r["id"].as_str()).unwrap().to_owned();
+    let at = now.to_rfc3339(3);
+    let changes = json!({"archived": true, "archivedAt": at});
+    simulator.patch("hubspot", collection, id, &changes).unwrap();
+}
+
+fn comments(simulator: &Simulator) -> usize {
+    let events = simulator.records("zendesk", "ticket_events").unwrap();
+    let children = events.iter().filter_map(|e| e["child_events"].as_array()).flatten();
+
+    children.filter(|child| child["event_type"] == "Comment").count()
+}
 
 /// What the service does when an order is deleted.
 fn delete_order(simulator: &Simulator, now: Instant) {

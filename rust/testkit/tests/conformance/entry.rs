@@ -16,6 +16,8 @@ pub struct Entry {
     pub options: &'static [(&'static str, &'static str)],
     /// Option that takes the simulator's address.
     pub address: &'static str,
+    /// What follows the simulator's address there.
+    pub below: &'static str,
     /// Options that hold credentials; each gets a text of its own that must show up nowhere.
     pub secrets: &'static [&'static str],
     /// Records by collection, where the default is more than a fast test needs.
@@ -75,6 +77,7 @@ impl Entry {
             spec: source.name,
             options: &[],
             address: "base_url",
+            below: "",
             secrets: &[],
             corpus: &[],
             renews_tokens: false,
@@ -84,6 +87,11 @@ impl Entry {
 
     pub const fn options(mut self, options: &'static [(&'static str, &'static str)]) -> Self {
         self.options = options;
+        self
+    }
+
+    pub const fn below(mut self, below: &'static str) -> Self {
+        self.below = below;
         self
     }
 

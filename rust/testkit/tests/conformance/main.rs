@@ -32,36 +32,42 @@ mod tap;
 use check::Group;
 
 macro_rules! conformance {
-    ($($source:ident => $entry:ident),+ $(,)?) => {$(
+    ($($(#[$ignored:meta])? $source:ident => $entry:ident),+ $(,)?) => {$(
         mod $source {
             use super::{Group, check, entries};
 
             #[tokio::test]
+            $(#[$ignored])?
             async fn discovery() {
                 check::hold(&entries::$entry, Group::Discovery).await;
             }
 
             #[tokio::test]
+            $(#[$ignored])?
             async fn reads() {
                 check::hold(&entries::$entry, Group::Reads).await;
             }
 
             #[tokio::test]
+            $(#[$ignored])?
             async fn drains() {
                 check::hold(&entries::$entry, Group::Drains).await;
             }
 
             #[tokio::test]
+            $(#[$ignored])?
             async fn changes() {
                 check::hold(&entries::$entry, Group::Changes).await;
             }
 
             #[tokio::test]
+            $(#[$ignored])?
             async fn faults() {
                 check::hold(&entries::$entry, Group::Faults).await;
             }
 
             #[tokio::test]
+            $(#[$ignored])?
             async fn secrets() {
                 check::hold(&entries::$entry, Group::Secrets).await;
             }
@@ -82,4 +88,12 @@ macro_rules! conformance {
 conformance! {
     example => EXAMPLE,
     github => GITHUB,
+    #[ignore = "does not hold yet, see docs/progress.md"]
+    hubspot => HUBSPOT,
+    #[ignore = "does not hold yet, see docs/progress.md"]
+    mailchimp => MAILCHIMP,
+    #[ignore = "does not hold yet, see docs/progress.md"]
+    shopify => SHOPIFY,
+    #[ignore = "does not hold yet, see docs/progress.md"]
+    zendesk => ZENDESK,
 }
