@@ -9,6 +9,7 @@ use crate::{Request, Response};
 use bytes::Bytes;
 use lakeflow_core::{Cursor, Error, JsonScalar, Position, ReadRequest, Result, Resume};
 use serde_json::Value;
+use url::Url;
 
 /// How a service names the page after this one. Places in the body are paths with dots,
 /// `links.next`.
@@ -61,6 +62,8 @@ pub(super) enum Stated {
     From(&'static str),
     /// A place of the service's own, at this place in the body; a query parameter takes it.
     At { at: &'static str, parameter: &'static str },
+    /// These parameters of the link to the next page; the same query parameters take them.
+    Link(&'static [&'static str]),
 }
 
 impl Table {
@@ -84,16 +87,21 @@ impl Table {
         read: &ReadRequest,
         parsed: Parsed,
     ) -> Result<Parsed> {
+        let mut parsed = parsed;
+        if let Stated::Link(parameters) = self.stated
+            && let Some(place) = place_of_next(response, parameters)?
+        {
+            parsed.page.resume = Resume::At(place);
+        }
         if matches!(self.rows_at, RowsAt::Root) {
             return Ok(parsed);
         }
         let body = envelope::object(&response.body)?;
-        let mut parsed = parsed;
         if parsed.next == Next::Unsaid {
             parsed.next = self.next(&body)?;
         }
         match self.stated {
-            Stated::Nothing => {}
+            Stated::Nothing | Stated::Link(_) => {}
             Stated::From(at) => {
                 let value = text(&body, at)?;
                 let kind = self.by.map(|by| by.order(&read.options).kind);
@@ -146,11 +154,30 @@ impl Table {
 
     /// The request that goes on from the place of `read`, if it has one.
     pub(super) fn at_place(&self, request: &Request, read: &ReadRequest) -> Option<Request> {
-        let Stated::At { at, parameter } = self.stated else { return None };
-        let token = read.at.as_ref()?.text(name_of(at))?;
-
-        Some(request.clone().query(parameter, token))
+        let at = read.at.as_ref()?;
+        match self.stated {
+            Stated::Nothing | Stated::From(_) => None,
+            Stated::At { at: place, parameter } => {
+                Some(request.clone().query(parameter, at.text(name_of(place))?))
+            }
+            Stated::Link(parameters) => {
+                let given = parameters.iter().filter_map(|name| Some((name, at.text(name)?)));
+                Some(given.fold(request.clone(), |request, (name, text)| request.query(name, text)))
+            }
+        }
     }
+}
+
+/// The place of the page after `response`: `parameters` of the link to it.
+fn place_of_next(response: &Response, parameters: &[&str]) -> Result<Option<Position>> {
+    let Some(next) = response.link("next")?.and_then(|next| Url::parse(&next).ok()) else {
+        return Ok(None);
+    };
+    let pairs = next.query_pairs().filter(|(name, _)| parameters.contains(&name.as_ref()));
+
+    Ok(Some(pairs.fold(Position::default(), |place, (name, value)| {
+        place.with(name, JsonScalar::Text(value.into_owned()))
+    })))
 }
 
 /// The last name of a path with dots.

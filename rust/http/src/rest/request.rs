@@ -126,7 +126,10 @@ impl Table {
 
     /// `request` with what every request of the table has.
     fn finished(&self, mut request: Request, read: &ReadRequest) -> Request {
-        if let Some((name, max)) = self.page_size {
+        // A place tells the size of the pages that it counts.
+        if let Some((name, max)) = self.page_size
+            && request.parameter(name).is_none()
+        {
             request = request.query(name, page_size(name, max, read));
         }
         match self.empty_on {

@@ -323,6 +323,13 @@ impl Table {
         self
     }
 
+    /// A read may go on after each page: these parameters of the link to the next page are its
+    /// place.
+    pub const fn resume_by_link(mut self, parameters: &'static [&'static str]) -> Self {
+        self.stated = Stated::Link(parameters);
+        self
+    }
+
     /// Makes rows of a response in the place of [`rows`](Self::rows).
     pub const fn shape(mut self, shape: fn(&Response, &ReadRequest) -> Result<Parsed>) -> Self {
         self.shape = Some(shape);

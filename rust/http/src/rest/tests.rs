@@ -115,6 +115,18 @@ fn bounds_are_written_as_the_service_wants_them() {
 }
 
 #[test]
+fn a_place_wins_over_the_size_of_pages() {
+    let table = Table::new("t", "/t", schema)
+        .page_size("per_page", 100)
+        .resume_by_link(&["page", "per_page"]);
+    let text = |text: &str| JsonScalar::Text(text.to_owned());
+    let place = Position::default().with("page", text("3")).with("per_page", text("20"));
+    let read = ReadRequest { at: Some(place), ..read(&[], (None, None)) };
+
+    assert_eq!(shown(&table, &read), "t page=3 per_page=20");
+}
+
+#[test]
 fn parents_stand_where_the_row_puts_them() {
     let read = read(&[("project", "x")], (None, None));
     let one = Table::new("t", "/lists/{parent}/members", schema);
