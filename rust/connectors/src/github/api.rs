@@ -1,7 +1,9 @@
 //! Requests to GitHub and what its answers mean.
 
-use lakeflow_core::{Context, ErrorKind, Instant, Result};
-use lakeflow_http::{Auth, Client, ErrorReply, Verdict, Wait};
+use lakeflow_core::{Context, Cursor, CursorKind, Error, ErrorKind, Instant, ReadRequest, Result};
+use lakeflow_http::rest::Table;
+use lakeflow_http::{Auth, Client, ErrorReply, Request, Verdict, Wait};
+use serde_json::Value;
 use std::time::Duration;
 
 /// Pause after a secondary rate limit that names none.
@@ -17,34 +19,125 @@ pub(super) fn client(context: &Context) -> Result<Client> {
         .build()
 }
 
+/// The lowest committer date of the last page of `commits`, where the list ends in the oldest;
+/// `None` for an empty repository.
+pub(super) async fn oldest_commit(
+    client: &Client,
+    commits: &Table,
+    read: &ReadRequest,
+) -> Result<Option<Cursor>> {
+    let all = ReadRequest { after: None, upto: None, page_rows: None, ..read.clone() };
+    let mut page = client.send(commits.request(&all)?).await?;
+    if page.status == 409 {
+        return Ok(None);
+    }
+    match page.link("last")? {
+        Some(last) => page = client.send(Request::get(last)).await?,
+        None if page.link("next")?.is_some() => {
+            return Err(Error::config(
+                "option 'start_timestamp' is required: the service does not say where the list \
+                 of commits ends",
+            ));
+        }
+        None => {}
+    }
+    let commits: Vec<Value> = page.json()?;
+    let dates = commits.iter().filter_map(|c| c.pointer("/commit/committer/date")?.as_str());
+    let mut dates = dates.map(|date| Cursor::parse(CursorKind::Instant, date));
+
+    dates.try_fold(None, |oldest: Option<Cursor>, date| {
+        let date = date?;
+        Ok(Some(oldest.map_or(date.clone(), |oldest| oldest.min(date))))
+    })
+}
+
+/// Whether `login` is the user whose token this is; tokens of apps are nobody's.
+pub(super) async fn is_token_of(client: &Client, login: &str) -> Result<bool> {
+    match client.send(Request::get("user")).await {
+        Ok(response) => {
+            let user: Value = response.json()?;
+            Ok(user["login"].as_str().is_some_and(|name| name.eq_ignore_ascii_case(login)))
+        }
+        Err(error) if error.kind() == ErrorKind::PermissionDenied => Ok(false),
+        Err(error) => Err(error),
+    }
+}
+
 /// What an error answer of GitHub means.
-///
-/// A used-up rate limit is answered with 403 or 429: the primary one with
-/// `x-ratelimit-remaining: 0`, the secondary one with `retry-after` or only in words.
 fn verdict(reply: &ErrorReply<'_>) -> Verdict {
-    let limited = matches!(reply.status, 403 | 429);
-    if limited && reply.header("retry-after").is_some() {
-        return Verdict::new(ErrorKind::RateLimited);
-    }
-    if limited && reply.number("x-ratelimit-remaining") == Some(0) {
-        let verdict = Verdict::new(ErrorKind::RateLimited);
-        return match reply.number("x-ratelimit-reset") {
-            Some(reset) => verdict.wait(Wait::Until(Instant::from_parts(reset, 0))),
-            None => verdict,
-        };
-    }
-    if reply.status == 429 || (limited && reply.text().contains("secondary rate limit")) {
-        return Verdict::new(ErrorKind::RateLimited).wait(Wait::For(SECONDARY_LIMIT_PAUSE));
+    if let Some(limited) = rate_limit(reply) {
+        return limited;
     }
     match reply.status {
         401 => Verdict::of_status(401).message("GitHub rejected the token: renew option 'token'"),
-        404 => Verdict::new(ErrorKind::PermissionDenied).message(
-            "GitHub knows no such repository, or the token may not read it: check options 'owner' \
-             and 'repo' and the token's access",
-        ),
+        403 => Verdict::of_status(403).message(forbidden(reply)),
+        404 => not_found(reply.path),
         410 => {
             Verdict::new(ErrorKind::Unsupported).message("issues are disabled in the repository")
         }
         status => Verdict::of_status(status),
     }
+}
+
+/// A used-up rate limit is answered with 403 or 429: the primary one with
+/// `x-ratelimit-remaining: 0`, the secondary one with `retry-after` or only in words.
+fn rate_limit(reply: &ErrorReply<'_>) -> Option<Verdict> {
+    if !matches!(reply.status, 403 | 429) {
+        return None;
+    }
+    let limited = Verdict::new(ErrorKind::RateLimited);
+    if reply.header("retry-after").is_some() {
+        return Some(limited);
+    }
+    if reply.number("x-ratelimit-remaining") == Some(0) {
+        return Some(match reply.number("x-ratelimit-reset") {
+            Some(reset) => limited.wait(Wait::Until(Instant::from_parts(reset, 0))),
+            None => limited,
+        });
+    }
+    let secondary = reply.status == 429 || reply.text().contains("secondary rate limit");
+
+    secondary.then(|| limited.wait(Wait::For(SECONDARY_LIMIT_PAUSE)))
+}
+
+/// Names what the token lacks, which GitHub says in headers.
+fn forbidden(reply: &ErrorReply<'_>) -> String {
+    if reply.header("x-github-sso").is_some_and(|sso| sso.starts_with("required")) {
+        return "authorize the token of option 'token' for the organization's single sign-on"
+            .to_owned();
+    }
+    let what = match (
+        reply.header("x-accepted-oauth-scopes").filter(|scopes| !scopes.is_empty()),
+        reply.header("x-accepted-github-permissions"),
+    ) {
+        (Some(scopes), _) => format!("one of the scopes {scopes}"),
+        (None, Some(permissions)) => format!("the permission {permissions}"),
+        (None, None) => "more rights, for collaborators write access".to_owned(),
+    };
+
+    format!("the token of option 'token' may not read this: it needs {what}")
+}
+
+/// GitHub hides what a token may not see behind a 404.
+fn not_found(path: &str) -> Verdict {
+    let mut segments = path.rsplit('/');
+    let (last, number, list) = (segments.next(), segments.next(), segments.next());
+    if last == Some("reviews") && list == Some("pulls") {
+        return Verdict::new(ErrorKind::ParentGone)
+            .message(format!("pull request {} is gone", number.unwrap_or_default()));
+    }
+    let message = if path.contains("/orgs/") {
+        "GitHub knows no such organization or team, or the token may not read it: check option \
+         'org' and the token's access"
+    } else if path.contains("/users/") {
+        "GitHub knows no such user: check option 'owner'"
+    } else if number == Some("pulls") {
+        "GitHub knows no such pull request, or the token may not read it: check options 'owner', \
+         'repo' and 'pull_number' and the token's access"
+    } else {
+        "GitHub knows no such repository, or the token may not read it: check options 'owner' and \
+         'repo' and the token's access"
+    };
+
+    Verdict::new(ErrorKind::PermissionDenied).message(message)
 }

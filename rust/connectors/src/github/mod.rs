@@ -10,7 +10,8 @@ mod tables;
 
 use async_trait::async_trait;
 use lakeflow_core::{
-    Connector, OptionKind, OptionSpec, PageStream, ReadRequest, Result, Settings, Source, TableSpec,
+    Connector, Cursor, OptionKind, OptionSpec, PageStream, ReadRequest, Result, Settings, Source,
+    TableSpec,
 };
 use lakeflow_http::Client;
 use std::sync::Arc;
@@ -37,15 +38,30 @@ pub static SOURCE: Source = Source {
         OptionSpec::new(
             "owner",
             OptionKind::Text,
-            "User or organization that owns the repository.",
+            "User or organization that owns the repository; for `repositories` the user whose \
+             repositories to read. Required but for `repositories` with `org`.",
         )
         .identity()
-        .required()
-        .tables(&["issues"]),
+        .tables(&[
+            "issues",
+            "comments",
+            "commits",
+            "assignees",
+            "branches",
+            "collaborators",
+            "repositories",
+        ]),
         OptionSpec::new("repo", OptionKind::Text, "Name of the repository.")
             .identity()
             .required()
-            .tables(&["issues"]),
+            .tables(&["issues", "comments", "commits", "assignees", "branches", "collaborators"]),
+        OptionSpec::new(
+            "org",
+            OptionKind::Text,
+            "Organization whose repositories to read, in place of `owner`.",
+        )
+        .identity()
+        .tables(&["repositories"]),
         OptionSpec::new(
             "state",
             OptionKind::Choice(&["all", "open", "closed"]),
@@ -59,10 +75,17 @@ pub static SOURCE: Source = Source {
         OptionSpec::new(
             "lookback_seconds",
             OptionKind::Integer { min: 0, max: 31_536_000 },
-            "How far before the last cursor each run looks for records that became visible late.",
+            "How far before the last cursor each run looks for records that became visible late: \
+             300 unless set, 2592000 (30 days) for `commits`.",
         )
-        .default("300")
-        .tables(&["issues"]),
+        .tables(&["issues", "comments", "commits"]),
+        OptionSpec::new(
+            "window_seconds",
+            OptionKind::Integer { min: 1, max: 31_536_000 },
+            "Length of the first window of commits; later ones adapt.",
+        )
+        .default("604800")
+        .tables(&["commits"]),
     ],
     build: |context| Ok(Arc::new(GitHub { client: api::client(context)? })),
 };
@@ -78,21 +101,26 @@ impl Connector for GitHub {
     }
 
     async fn table(&self, table: &str, options: &Settings) -> Result<TableSpec> {
-        Ok(TABLES.get(table)?.spec(options))
+        TABLES.spec(tables::way(table, options)?, options)
     }
 
     fn read_table(&self, read: ReadRequest) -> PageStream {
-        match TABLES.get(&read.table) {
-            Ok(table) => table.pages(&self.client, &read),
-            Err(error) => PageStream::error(error),
-        }
+        let client = self.client.clone();
+        PageStream::later(async move {
+            let mut way = tables::way(&read.table, &read.options)?;
+            if let ("repositories", Some(owner)) = (way, read.options.get("owner"))
+                && api::is_token_of(&client, owner).await?
+            {
+                way = "repositories_of_token";
+            }
+            Ok(TABLES.get(way)?.pages(&client, &read))
+        })
+    }
+
+    async fn oldest(&self, read: &ReadRequest) -> Result<Option<Cursor>> {
+        api::oldest_commit(&self.client, TABLES.get("commits")?, read).await
     }
 }
 
 #[cfg(test)]
-mod tests {
-    #[test]
-    fn rows_of_tables_are_without_mistakes() {
-        assert_eq!(super::TABLES.mistakes(&super::SOURCE), Vec::<String>::new());
-    }
-}
+mod tests;

@@ -1,15 +1,85 @@
-//! The tables.
+//! The tables, and the lists that some of them are read from.
 
 use super::schemas;
-use lakeflow_core::Step;
+use lakeflow_core::{Error, Result, Settings, Step, TableSchema};
 use lakeflow_http::rest::{Bound, By, Paging, Spelling, Table, Tables};
 
-pub(super) const TABLES: Tables =
-    Tables(&[Table::new("issues", "/repos/{owner}/{repo}/issues", schemas::issues)
+/// Five minutes, for changes that become visible late.
+const UPDATED: By = By::instants("updated_at", Step::SECOND).lookback(300);
+
+/// Thirty days: a merge brings in commits as old as its branch.
+const COMMITTED: By = By::instants("commit_committer_date", Step::SECOND).lookback(2_592_000);
+
+const SECONDS: Spelling = Spelling::Rfc3339 { digits: 0 };
+
+const REPOSITORY: &[(&str, &str)] =
+    &[("repository_owner", "{owner}"), ("repository_name", "{repo}")];
+
+/// A list on pages of up to 100 rows.
+const fn list(name: &'static str, path: &'static str, schema: fn() -> TableSchema) -> Table {
+    Table::new(name, path, schema).page_size("per_page", 100).paging(Paging::Link)
+}
+
+/// The order that changes least while a list is read.
+const OLDEST_FIRST: &[(&str, &str)] = &[("sort", "created"), ("direction", "asc")];
+
+const fn repositories(name: &'static str, path: &'static str) -> Table {
+    list(name, path, schemas::repositories).snapshot(&["id"]).query(OLDEST_FIRST)
+}
+
+pub(super) const TABLES: Tables = Tables(&[
+    list("issues", "/repos/{owner}/{repo}/issues", schemas::issues)
         .cdc(&["id"], "updated_at")
-        .ascending(By::instants("updated_at", Step::SECOND), 1)
+        .ascending(UPDATED, 1)
         .query(&[("state", "{state}"), ("sort", "updated"), ("direction", "asc")])
-        .since("since", Bound::Inclusive, Spelling::Rfc3339 { digits: 0 })
-        .page_size("per_page", 100)
-        .paging(Paging::Link)
-        .columns(&[("repository_owner", "{owner}"), ("repository_name", "{repo}")])]);
+        .since("since", Bound::Inclusive, SECONDS)
+        .columns(REPOSITORY),
+    list("comments", "/repos/{owner}/{repo}/issues/comments", schemas::comments)
+        .cdc(&["id"], "updated_at")
+        .ascending(UPDATED, 1)
+        .query(&[("sort", "updated"), ("direction", "asc")])
+        .since("since", Bound::Inclusive, SECONDS)
+        .columns(REPOSITORY),
+    list("commits", "/repos/{owner}/{repo}/commits", schemas::commits)
+        .append(&["sha"])
+        .windows(COMMITTED)
+        .since("since", Bound::Inclusive, SECONDS)
+        .until("until", Bound::Inclusive, SECONDS)
+        .empty_on(409)
+        .columns(REPOSITORY),
+    list("assignees", "/repos/{owner}/{repo}/assignees", schemas::assignees)
+        .snapshot(&["repository_owner", "repository_name", "id"])
+        .columns(REPOSITORY),
+    list("branches", "/repos/{owner}/{repo}/branches", schemas::branches)
+        .snapshot(&["repository_owner", "repository_name", "name"])
+        .columns(REPOSITORY),
+    list("collaborators", "/repos/{owner}/{repo}/collaborators", schemas::collaborators)
+        .snapshot(&["repository_owner", "repository_name", "id"])
+        .columns(REPOSITORY),
+    repositories("repositories", "/users/{owner}/repos"),
+    repositories("repositories_of_org", "/orgs/{org}/repos").hidden(),
+    repositories("repositories_of_token", "/user/repos")
+        .query(&[("affiliation", "owner"), ("sort", "created"), ("direction", "asc")])
+        .hidden(),
+    list("organizations", "/user/orgs", schemas::organizations).snapshot(&["id"]),
+    list("teams", "/user/teams", schemas::teams).snapshot(&["id"]),
+    Table::new("users", "/user", schemas::users).snapshot(&["id"]).one_row(),
+]);
+
+/// The row by which `table` is read with these options.
+///
+/// # Errors
+/// [`ErrorKind::ConfigInvalid`](lakeflow_core::ErrorKind::ConfigInvalid) unless exactly one of
+/// `owner` and `org` says whose repositories to read.
+pub(super) fn way<'a>(table: &'a str, options: &Settings) -> Result<&'a str> {
+    let (owner, org) = (options.get("owner").is_some(), options.get("org").is_some());
+    match table {
+        "repositories" if owner == org => Err(Error::config(
+            "exactly one of options 'owner' (a user) and 'org' (an organization) must say whose \
+             repositories to read",
+        )
+        .table(table)),
+        "repositories" if org => Ok("repositories_of_org"),
+        _ => Ok(table),
+    }
+}
