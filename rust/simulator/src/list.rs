@@ -235,7 +235,7 @@ fn read_filter<'a>(
         return Ok(Some((keys.filter(few).map(Test::Among), value)));
     }
     let key = match filter.unit {
-        Unit::Field => Key::of_text(compare, &value),
+        Unit::Field => Key::of_text(compare, filter.means.get(&value).unwrap_or(&value)),
         Unit::EpochSeconds => {
             let at = value.parse().ok().map(|seconds| Instant::from_parts(seconds, 0));
             let old = |at: &Instant| {

@@ -470,6 +470,8 @@ async fn filters_of_the_other_lists_bound_and_select() {
 
     let (public, _) = walk(&simulator, "/users/octocat/repos?per_page=100").await;
     let (own, _) = walk(&simulator, "/user/repos?per_page=100").await;
+    let (owned, _) = walk(&simulator, "/user/repos?affiliation=owner&per_page=100").await;
+    assert!(own.len() > owned.len() && owned.iter().all(|r| r["owner"]["login"] == "octocat"));
     let of_octocat = own.iter().filter(|repo| repo["owner"]["login"] == "octocat");
     let visible = of_octocat.filter(|repo| repo["private"] == json!(false));
     assert_eq!(public, visible.cloned().collect::<Vec<_>>());

@@ -44,6 +44,9 @@ pub(crate) struct FilterSpec {
     /// The values it takes besides `any`; empty: every one that compares.
     #[serde(default)]
     pub(crate) allowed: Vec<String>,
+    /// What the field holds for a value, where that is another text.
+    #[serde(default)]
+    pub(crate) means: OrderedMap<String>,
     /// Values that stand for whether indexed fields are set: value to field to that.
     #[serde(default)]
     pub(crate) cases: OrderedMap<OrderedMap<bool>>,
