@@ -7,7 +7,9 @@ use crate::paginate::{
 };
 use crate::{Request, Response};
 use bytes::Bytes;
-use lakeflow_core::{Cursor, Error, JsonScalar, Position, ReadRequest, Result, Resume};
+use lakeflow_core::{
+    Cursor, Error, Instant, JsonScalar, Position, ReadRequest, Result, Resume, Rows,
+};
 use serde_json::Value;
 use url::Url;
 
@@ -150,6 +152,20 @@ impl Table {
         }
 
         Ok(next)
+    }
+
+    /// `parsed` as the last page, if the list grows and this page has rows newer than `began`.
+    pub(super) fn ended(&self, parsed: Parsed, began: Option<Instant>) -> Result<Parsed> {
+        let (Some(field), Some(began), Rows::Array(rows)) =
+            (self.grows_by, began, &parsed.page.upserts.rows)
+        else {
+            return Ok(parsed);
+        };
+        let last = envelope::elements(rows)?.pop();
+        let last: Option<Value> = last.and_then(|row| serde_json::from_slice(&row).ok());
+        let newest = last.as_ref().and_then(|row| Instant::parse(row.get(field)?.as_str()?));
+
+        Ok(if newest > Some(began) { parsed.next(Next::End) } else { parsed })
     }
 
     /// The request that goes on from the place of `read`, if it has one.

@@ -11,6 +11,7 @@ use lakeflow_core::{
     Rows, Settings, TableSchema, TableSpec,
 };
 use serde_json::Value;
+use std::sync::OnceLock;
 use std::time::Duration;
 
 /// What a response holds: rows, what the body says of the next page, and whether a read may stop.
@@ -72,6 +73,7 @@ pub struct Table {
     pub(super) rows_at: RowsAt,
     pub(super) columns: &'static [(&'static str, &'static str)],
     pub(super) paging: Paging,
+    pub(super) grows_by: Option<&'static str>,
     pub(super) empty_on: Option<u16>,
     pub(super) more: Option<More>,
     pub(super) stated: Stated,
@@ -107,6 +109,7 @@ impl Table {
             rows_at: RowsAt::Root,
             columns: &[],
             paging: Paging::None,
+            grows_by: None,
             empty_on: None,
             more: None,
             stated: Stated::Nothing,
@@ -280,6 +283,13 @@ impl Table {
         self
     }
 
+    /// New rows come at the end of the list, at the time in this field: it ends with the page that
+    /// reaches beyond the moment of the first answer, however fast it grows meanwhile.
+    pub const fn grows_by(mut self, field: &'static str) -> Self {
+        self.grows_by = Some(field);
+        self
+    }
+
     /// A response with this status says that there are no rows.
     pub const fn empty_on(mut self, status: u16) -> Self {
         self.empty_on = Some(status);
@@ -386,7 +396,11 @@ impl Table {
             Ok(first) => {
                 let (client, paginator) = (client.clone(), self.paginator());
                 let ahead = self.ahead(&read);
-                let parse = move |response: &Response| table.parse(response, &read);
+                let began = OnceLock::new();
+                let parse = move |response: &Response| {
+                    let began = response.date.map(|date| *began.get_or_init(|| date));
+                    table.ended(table.parse(response, &read)?, began)
+                };
                 match ahead {
                     0 => pages(client, first, paginator, parse),
                     pages => pages_ahead(client, first, paginator, pages, parse),

@@ -1,10 +1,10 @@
 use super::{Bound, By, Paging, Spelling, Table, Tables};
-use crate::paginate::Next;
+use crate::paginate::{Next, Parsed};
 use bytes::Bytes;
 use lakeflow_core::{
-    Column, Cursor, CursorKind, DataType, ErrorKind, Feed, FieldPath, Ingestion, JsonScalar,
-    OptionKind, OptionSpec, Options, Order, Part, Position, Progress, Pushdown, ReadRequest,
-    Settings, Source, Step, TableSchema, Until,
+    Column, Cursor, CursorKind, DataType, ErrorKind, Feed, FieldPath, Ingestion, Instant,
+    JsonScalar, OptionKind, OptionSpec, Options, Order, Page, Part, Position, Progress, Pushdown,
+    ReadRequest, Records, Settings, Source, Step, TableSchema, Until,
 };
 use std::sync::Arc;
 use std::time::Duration;
@@ -124,6 +124,23 @@ fn a_place_wins_over_the_size_of_pages() {
     let read = ReadRequest { at: Some(place), ..read(&[], (None, None)) };
 
     assert_eq!(shown(&table, &read), "t page=3 per_page=20");
+}
+
+#[test]
+fn a_list_that_grows_ends_with_the_first_page_beyond_its_beginning() {
+    let table = Table::new("t", "/t", schema).grows_by("created");
+    let ends = |rows: &'static str, began: Option<&str>| {
+        let page = Page::of(Records::array(Bytes::from_static(rows.as_bytes())));
+        let began = began.map(|text| Instant::parse(text).unwrap());
+        table.ended(Parsed::from(page), began).unwrap().next == Next::End
+    };
+    let rows = r#"[{"created": "2031-03-01T00:00:00Z"}, {"created": "2031-03-01T10:00:01Z"}]"#;
+
+    assert!(ends(rows, Some("2031-03-01T10:00:00Z")));
+    assert!(!ends(rows, Some("2031-03-01T10:00:01Z")));
+    assert!(!ends(rows, None));
+    assert!(!ends("[]", Some("2031-03-01T10:00:00Z")));
+    assert!(!ends(r#"[{"created": null}]"#, Some("2031-03-01T10:00:00Z")));
 }
 
 #[test]
