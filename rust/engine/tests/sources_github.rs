@@ -5,9 +5,9 @@
 use arrow::array::RecordBatch;
 use arrow::util::display::array_value_to_string;
 use bytes::Bytes;
-use lakeflow_core::{ErrorKind, Instant, ManualClock, Offset, Options, Result};
-use lakeflow_engine::{Engine, SliceRequest};
-use lakeflow_simulator::{Fault, FaultKind, Simulator};
+use lakeflow_core::{Clock, ErrorKind, Instant, ManualClock, Offset, Options, Result};
+use lakeflow_engine::{Engine, SliceRequest, TableStream};
+use lakeflow_simulator::{Fault, FaultKind, Grow, Simulator};
 use serde_json::{Value, json};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -16,6 +16,7 @@ use std::sync::Arc;
 struct GitHub {
     simulator: Simulator,
     engine: Engine,
+    clock: Arc<ManualClock>,
     blobs: HashMap<String, Bytes>,
     start: String,
 }
@@ -31,9 +32,9 @@ impl GitHub {
             .start()
             .await
             .unwrap();
-        let engine = Engine::new(lakeflow_connectors::SOURCES.to_vec(), clock);
+        let engine = Engine::new(lakeflow_connectors::SOURCES.to_vec(), clock.clone());
 
-        Self { simulator, engine, blobs: HashMap::new(), start: "{}".into() }
+        Self { simulator, engine, clock, blobs: HashMap::new(), start: "{}".into() }
     }
 
     /// Options of a table of repository `o/r`.
@@ -68,28 +69,48 @@ impl GitHub {
         let stream = self.engine.stream(options).await.unwrap();
         let mut slices = Vec::new();
         loop {
-            let state = Offset::from_text(&self.start).unwrap().and_then(|o| o.state);
-            let mut slice = stream.slice(SliceRequest {
-                id: format!("slice{}", slices.len()),
-                start: self.start.clone(),
-                state: state.and_then(|hash| self.blobs.get(&hash).cloned()),
-                limit: Some(stream.default_limit()),
-                single_drain: true,
-            });
-            let mut values = Vec::new();
-            while let Some(batch) = slice.next().await.unwrap() {
-                values.extend(texts(&batch, column));
-            }
-            let end = slice.end().unwrap();
-            if let Some(blob) = end.state {
-                self.blobs.insert(blob.hash, blob.bytes);
-            }
-            self.start = end.offset;
+            let values = self.slice(&stream, column).await;
             if values.is_empty() {
                 return slices;
             }
             slices.push(values);
         }
+    }
+
+    /// As [`drain`](Self::drain), each slice in a new process.
+    async fn drain_with_restarts(&mut self, options: &Options, column: &str) -> Vec<Vec<String>> {
+        let mut slices = Vec::new();
+        loop {
+            let stream = self.engine.stream(options).await.unwrap();
+            let values = self.slice(&stream, column).await;
+            if values.is_empty() {
+                return slices;
+            }
+            slices.push(values);
+        }
+    }
+
+    /// Values of `column` in the rows of the next slice.
+    async fn slice(&mut self, stream: &TableStream, column: &str) -> Vec<String> {
+        let state = Offset::from_text(&self.start).unwrap().and_then(|o| o.state);
+        let mut slice = stream.slice(SliceRequest {
+            id: format!("slice{}", self.blobs.len()),
+            start: self.start.clone(),
+            state: state.and_then(|hash| self.blobs.get(&hash).cloned()),
+            limit: Some(stream.default_limit()),
+            single_drain: true,
+        });
+        let mut values = Vec::new();
+        while let Some(batch) = slice.next().await.unwrap() {
+            values.extend(texts(&batch, column));
+        }
+        let end = slice.end().unwrap();
+        if let Some(blob) = end.state {
+            self.blobs.insert(blob.hash, blob.bytes);
+        }
+        self.start = end.offset;
+
+        values
     }
 
     /// Path and query of the requests so far, without the path of the root.
@@ -135,6 +156,8 @@ fn commits() -> Vec<Value> {
     ]
 }
 
+const NONE: [Vec<String>; 0] = [];
+
 fn sorted(slices: Vec<Vec<String>>) -> Vec<String> {
     let mut values: Vec<_> = slices.into_iter().flatten().collect();
     values.sort();
@@ -148,7 +171,7 @@ async fn commits_on_the_edges_of_windows_come_once() {
 
     let slices = github.drain(&options, "sha").await;
     assert_eq!(slices, [vec!["b", "a"], vec!["d", "c"], vec!["e"]]);
-    assert_eq!(github.drain(&options, "sha").await, Vec::<Vec<String>>::new());
+    assert_eq!(github.drain(&options, "sha").await, NONE);
 }
 
 #[tokio::test]
@@ -186,11 +209,32 @@ async fn the_oldest_commit_is_looked_for_on_the_last_page() {
 
     let requests = github.requests();
     assert_eq!(requests[0], "/repos/o/r/commits?per_page=2");
-    assert_eq!(requests[1], "/repositories/1296269/commits?per_page=2&page=3");
+    assert_eq!(
+        requests[1],
+        "/repositories/1296269/commits?per_page=2&page=3&until=2031-04-01T00:00:00Z"
+    );
     assert_eq!(
         requests[2],
         "/repos/o/r/commits?since=2031-03-01T10:00:00Z&until=2031-03-08T09:59:59Z&per_page=2"
     );
+}
+
+#[tokio::test]
+async fn commits_that_are_pushed_meanwhile_hide_no_older_ones() {
+    let github = GitHub::with("commits", commits()).await;
+    let options = github.options("commits", &[("per_page", "2")]);
+    github.simulator.grow(Grow {
+        source: "github".into(),
+        collection: "o/r/commits".into(),
+        every_requests: 1,
+        rows: 3,
+    });
+    let clock = github.clock.clone();
+    github.simulator.on_request(move |_, _| clock.set(clock.now().plus_nanos(1_000_000_000)));
+    let shas = github.batch(&options, "sha").await.unwrap();
+
+    let old = ["a", "b", "c", "d", "e"];
+    assert!(old.iter().all(|sha| shas.iter().any(|s| s == sha)), "{shas:?}");
 }
 
 #[tokio::test]
@@ -199,7 +243,7 @@ async fn a_repository_without_commits_is_an_empty_table() {
     for more in [&[][..], &[("start_date", "2031-03-01")]] {
         let options = github.options("commits", more);
         assert_eq!(github.batch(&options, "sha").await.unwrap(), Vec::<String>::new());
-        assert_eq!(github.drain(&options, "sha").await, Vec::<Vec<String>>::new());
+        assert_eq!(github.drain(&options, "sha").await, NONE);
     }
 }
 
@@ -232,6 +276,94 @@ async fn commits_are_flat() {
     for (column, value) in columns {
         assert_eq!(github.batch(&options, column).await.unwrap(), [value], "{column}");
     }
+}
+
+/// A pull request of `o/r` that was opened on a day of January and changed on one of March 2031.
+fn pull(number: u64, updated: u64) -> Value {
+    json!({
+        "id": 1000 + number,
+        "number": number,
+        "url": format!("https://api.github.com/repos/o/r/pulls/{number}"),
+        "issue_url": format!("https://api.github.com/repos/o/r/issues/{number}"),
+        "state": if number == 2 { "closed" } else { "open" },
+        "created_at": format!("2031-01-{number:02}T00:00:00Z"),
+        "updated_at": format!("2031-03-{updated:02}T00:00:00Z"),
+        "base": {"ref": "main"},
+        "head": {"ref": "change"},
+    })
+}
+
+fn review(id: u64, number: u64, submitted: &str) -> Value {
+    json!({
+        "id": id,
+        "pull_request_url": format!("https://api.github.com/repos/o/r/pulls/{number}"),
+        "state": "APPROVED",
+        "submitted_at": submitted,
+    })
+}
+
+fn pulls() -> Vec<Value> {
+    [(1, 9), (2, 3), (3, 9), (4, 1), (5, 5)].map(|(number, day)| pull(number, day)).to_vec()
+}
+
+#[tokio::test]
+async fn pull_requests_are_read_by_creation_first_and_by_change_later() {
+    let mut github = GitHub::with("pulls", pulls()).await;
+    let options = github.options("pull_requests", &[("max_records_per_batch", "2")]);
+    let walked = github.drain_with_restarts(&options, "number").await;
+    assert_eq!(walked, [vec!["1", "2"], vec!["3", "4"], vec!["5"]]);
+    let requests = github.requests();
+    assert_eq!(requests[0], "/repos/o/r/pulls?state=all&sort=created&direction=asc&per_page=2");
+    let placed = "/repos/o/r/pulls?state=all&sort=created&direction=asc&page=3&per_page=2";
+    assert!(requests.iter().any(|r| r == placed), "{requests:?}");
+
+    let options = github.options("pull_requests", &[]);
+    assert_eq!(github.drain(&options, "number").await, NONE);
+    let newest = "/repos/o/r/pulls?state=all&sort=updated&direction=desc&per_page=100";
+    assert_eq!(github.requests(), [newest]);
+
+    github.simulator.upsert("github", "pulls", &pull(4, 20)).unwrap();
+    assert_eq!(github.drain(&options, "number").await, [["4"]]);
+}
+
+#[tokio::test]
+async fn pull_requests_of_a_state_are_never_read_by_place() {
+    let mut github = GitHub::with("pulls", pulls()).await;
+    let options = github.options("pull_requests", &[("state", "open")]);
+
+    assert_eq!(sorted(github.drain(&options, "number").await), ["1", "3", "4", "5"]);
+    assert!(github.requests().iter().all(|r| r.contains("state=open&sort=updated")));
+}
+
+#[tokio::test]
+async fn reviews_are_those_of_pull_requests_that_changed() {
+    let mut github = GitHub::with("reviews", Vec::new()).await;
+    let records = github.simulator.records("github", "o/r/pulls").unwrap();
+    for record in &records {
+        github.simulator.remove("github", "pulls", &record["id"]).unwrap();
+    }
+    for pull in pulls() {
+        github.simulator.upsert("github", "pulls", &pull).unwrap();
+    }
+    for (id, number) in [(1, 1), (2, 1), (3, 4)] {
+        let review = review(id, number, &format!("2031-03-{:02}T00:00:00Z", 10 + id));
+        github.simulator.upsert("github", "reviews", &review).unwrap();
+    }
+    let options = github.options("reviews", &[("max_records_per_batch", "1")]);
+    assert_eq!(sorted(github.drain_with_restarts(&options, "id").await), ["1", "2", "3"]);
+    github.requests();
+    assert_eq!(github.drain(&options, "id").await, NONE);
+
+    let late = review(4, 5, "2031-03-20T00:00:00Z");
+    github.simulator.upsert("github", "reviews", &late).unwrap();
+    assert_eq!(github.drain(&options, "pull_number").await, [["5"]]);
+    let read: Vec<_> = github.requests().into_iter().filter(|r| r.contains("reviews")).collect();
+    assert_eq!(read.last().unwrap(), "/repos/o/r/pulls/5/reviews?per_page=1");
+
+    let one = github.options("reviews", &[("pull_number", "1")]);
+    github.start = "{}".to_owned();
+    assert_eq!(sorted(github.drain(&one, "id").await), ["1", "2"]);
+    assert_eq!(github.drain(&one, "id").await, NONE);
 }
 
 #[tokio::test]

@@ -1,13 +1,21 @@
 //! Requests to GitHub and what its answers mean.
 
-use lakeflow_core::{Context, Cursor, CursorKind, Error, ErrorKind, Instant, ReadRequest, Result};
+use lakeflow_core::{
+    Context, Cursor, CursorKind, Error, ErrorKind, Instant, ReadRequest, Result, Rows,
+};
+use lakeflow_http::paginate::{LinkHeader, pages};
 use lakeflow_http::rest::Table;
-use lakeflow_http::{Auth, Client, ErrorReply, Request, Verdict, Wait};
+use lakeflow_http::{
+    Allowance, Auth, Client, ErrorReply, Request, Response, Verdict, Wait, envelope,
+};
 use serde_json::Value;
 use std::time::Duration;
 
 /// Pause after a secondary rate limit that names none.
 const SECONDARY_LIMIT_PAUSE: Duration = Duration::from_secs(60);
+
+/// Status of an empty repository's list of commits.
+pub(super) const EMPTY_REPOSITORY: u16 = 409;
 
 /// A client for the API that the options name.
 pub(super) fn client(context: &Context) -> Result<Client> {
@@ -15,40 +23,58 @@ pub(super) fn client(context: &Context) -> Result<Client> {
         .auth(Auth::Bearer(context.settings.secret("token")?))
         .header("accept", "application/vnd.github+json")
         .header("x-github-api-version", "2022-11-28")
+        .at_once(100)
+        .allowance(|headers| {
+            Allowance::epoch_seconds(headers, "x-ratelimit-remaining", "x-ratelimit-reset")
+        })
         .errors(verdict)
         .build()
 }
 
-/// The lowest committer date of the last page of `commits`, where the list ends in the oldest;
-/// `None` for an empty repository.
+/// The lowest committer date at the end of `commits`, where the list has the oldest; `None` for an
+/// empty repository.
 pub(super) async fn oldest_commit(
     client: &Client,
     commits: &Table,
     read: &ReadRequest,
 ) -> Result<Option<Cursor>> {
     let all = ReadRequest { after: None, upto: None, page_rows: None, ..read.clone() };
-    let mut page = client.send(commits.request(&all)?).await?;
-    if page.status == 409 {
+    let page = client.send(commits.request(&all)?).await?;
+    if page.status == EMPTY_REPOSITORY {
         return Ok(None);
     }
-    match page.link("last")? {
-        Some(last) => page = client.send(Request::get(last)).await?,
+    let end = match page.link("last")? {
+        Some(last) => Request::get(last),
         None if page.link("next")?.is_some() => {
             return Err(Error::config(
                 "option 'start_timestamp' is required: the service does not say where the list \
                  of commits ends",
             ));
         }
-        None => {}
+        None => commits.request(&all)?,
+    };
+    // What is pushed meanwhile would move the oldest commits beyond the last page.
+    let end = match page.date {
+        Some(date) => end.query("until", date.to_rfc3339(0)),
+        None => end,
+    };
+    let table = *commits;
+    let parse = move |response: &Response| table.parse(response, &all);
+    let mut pages = pages(client.clone(), end, LinkHeader::new(), parse);
+    let mut oldest: Option<Cursor> = None;
+    while let Some(page) = pages.next().await? {
+        let Rows::Array(rows) = page.upserts.rows else { continue };
+        for commit in envelope::elements(&rows)? {
+            let commit: Value = serde_json::from_slice(&commit)
+                .map_err(|e| Error::bad_response("a commit is no JSON").source(e))?;
+            if let Some(date) = commit.pointer("/commit/committer/date").and_then(Value::as_str) {
+                let date = Cursor::parse(CursorKind::Instant, date)?;
+                oldest = Some(oldest.map_or(date.clone(), |oldest| oldest.min(date)));
+            }
+        }
     }
-    let commits: Vec<Value> = page.json()?;
-    let dates = commits.iter().filter_map(|c| c.pointer("/commit/committer/date")?.as_str());
-    let mut dates = dates.map(|date| Cursor::parse(CursorKind::Instant, date));
 
-    dates.try_fold(None, |oldest: Option<Cursor>, date| {
-        let date = date?;
-        Ok(Some(oldest.map_or(date.clone(), |oldest| oldest.min(date))))
-    })
+    Ok(oldest)
 }
 
 /// Whether `login` is the user whose token this is; tokens of apps are nobody's.

@@ -17,6 +17,31 @@ use lakeflow_http::Client;
 use std::sync::Arc;
 use tables::TABLES;
 
+/// Tables of one repository.
+const OF_REPOSITORY: &[&str] = &[
+    "issues",
+    "pull_requests",
+    "comments",
+    "reviews",
+    "commits",
+    "assignees",
+    "branches",
+    "collaborators",
+];
+
+/// Tables that take option `owner`.
+const WITH_OWNER: &[&str] = &[
+    "issues",
+    "pull_requests",
+    "comments",
+    "reviews",
+    "commits",
+    "assignees",
+    "branches",
+    "collaborators",
+    "repositories",
+];
+
 /// The source `github`.
 pub static SOURCE: Source = Source {
     name: "github",
@@ -42,19 +67,11 @@ pub static SOURCE: Source = Source {
              repositories to read. Required but for `repositories` with `org`.",
         )
         .identity()
-        .tables(&[
-            "issues",
-            "comments",
-            "commits",
-            "assignees",
-            "branches",
-            "collaborators",
-            "repositories",
-        ]),
+        .tables(WITH_OWNER),
         OptionSpec::new("repo", OptionKind::Text, "Name of the repository.")
             .identity()
             .required()
-            .tables(&["issues", "comments", "commits", "assignees", "branches", "collaborators"]),
+            .tables(OF_REPOSITORY),
         OptionSpec::new(
             "org",
             OptionKind::Text,
@@ -65,11 +82,18 @@ pub static SOURCE: Source = Source {
         OptionSpec::new(
             "state",
             OptionKind::Choice(&["all", "open", "closed"]),
-            "State of the issues to read.",
+            "State of the issues or pull requests to read; of `reviews`, state of their pull request.",
         )
         .identity()
         .default("all")
-        .tables(&["issues"]),
+        .tables(&["issues", "pull_requests", "reviews"]),
+        OptionSpec::new(
+            "pull_number",
+            OptionKind::Integer { min: 1, max: i64::MAX },
+            "Only reviews of the pull request with this number.",
+        )
+        .identity()
+        .tables(&["reviews"]),
         OptionSpec::new("per_page", OptionKind::Integer { min: 1, max: 100 }, "Records per page.")
             .default("100"),
         OptionSpec::new(
@@ -78,7 +102,7 @@ pub static SOURCE: Source = Source {
             "How far before the last cursor each run looks for records that became visible late: \
              300 unless set, 2592000 (30 days) for `commits`.",
         )
-        .tables(&["issues", "comments", "commits"]),
+        .tables(&["issues", "pull_requests", "comments", "reviews", "commits"]),
         OptionSpec::new(
             "window_seconds",
             OptionKind::Integer { min: 1, max: 31_536_000 },
@@ -112,6 +136,9 @@ impl Connector for GitHub {
                 && api::is_token_of(&client, owner).await?
             {
                 way = "repositories_of_token";
+            }
+            if way == "pull_requests" && read.after.is_none() {
+                way = "pull_requests_by_creation";
             }
             Ok(TABLES.get(way)?.pages(&client, &read))
         })

@@ -1,6 +1,6 @@
 //! Columns of the tables. Timestamps stay text, as GitHub writes them.
 
-use crate::schema::{boolean, long, record, records, string, strings, text_map};
+use crate::schema::{boolean, long, record, records, string, text_map, texts};
 use lakeflow_core::{Column, FieldPath, TableSchema};
 
 /// A user as it appears inside other records.
@@ -34,10 +34,56 @@ pub(super) fn issues() -> TableSchema {
         record("user", user_fields()),
         record("assignee", user_fields()),
         records("assignees", user_fields()),
-        records("labels", vec![long("id"), string("node_id"), string("name"), string("color"), string("description"), boolean("default")]),
-        record("milestone", vec![long("id"), long("number"), string("title"), string("description"), string("state"), string("created_at"), string("updated_at"), string("due_on")]),
+        records(
+            "labels",
+            vec![
+                long("id"),
+                string("node_id"),
+                string("name"),
+                string("color"),
+                string("description"),
+                boolean("default"),
+            ],
+        ),
+        record(
+            "milestone",
+            vec![
+                long("id"),
+                long("number"),
+                string("title"),
+                string("description"),
+                string("state"),
+                string("created_at"),
+                string("updated_at"),
+                string("due_on"),
+            ],
+        ),
         text_map("pull_request"),
         text_map("reactions"),
+    ])
+}
+
+pub(super) fn pull_requests() -> TableSchema {
+    TableSchema::new(vec![
+        long("id").required(),
+        string("node_id"),
+        long("number").required(),
+        string("repository_owner").required(),
+        string("repository_name").required(),
+        string("state"),
+        string("title"),
+        string("body"),
+        boolean("draft"),
+        string("created_at"),
+        string("updated_at"),
+        string("closed_at"),
+        string("merged_at"),
+        string("merge_commit_sha"),
+        record("user", user_fields()),
+        text_map("base"),
+        text_map("head"),
+        string("html_url"),
+        string("url"),
     ])
 }
 
@@ -54,6 +100,22 @@ pub(super) fn comments() -> TableSchema {
         string("created_at"),
         string("updated_at"),
         string("author_association"),
+    ])
+}
+
+pub(super) fn reviews() -> TableSchema {
+    TableSchema::new(vec![
+        long("id").required(),
+        string("node_id"),
+        string("repository_owner").required(),
+        string("repository_name").required(),
+        long("pull_number").required(),
+        string("state"),
+        string("body"),
+        record("user", user_fields()),
+        string("commit_id"),
+        string("submitted_at"),
+        string("html_url"),
     ])
 }
 
@@ -177,7 +239,7 @@ pub(super) fn repositories() -> TableSchema {
         string("default_branch"),
         long("open_issues_count"),
         boolean("is_template"),
-        strings("topics"),
+        texts("topics"),
         boolean("has_issues"),
         boolean("has_projects"),
         boolean("has_wiki"),
@@ -191,13 +253,25 @@ pub(super) fn repositories() -> TableSchema {
         string("updated_at"),
         record("permissions", vec![boolean("admin"), boolean("push"), boolean("pull")]),
         boolean("allow_rebase_merge"),
-        record("template_repository", vec![long("id"), string("node_id"), string("name"), string("full_name")]),
+        record(
+            "template_repository",
+            vec![long("id"), string("node_id"), string("name"), string("full_name")],
+        ),
         string("temp_clone_token"),
         boolean("allow_squash_merge"),
         boolean("allow_merge_commit"),
         long("subscribers_count"),
         long("network_count"),
-        record("license", vec![string("key"), string("name"), string("spdx_id"), string("url"), string("node_id")]),
+        record(
+            "license",
+            vec![
+                string("key"),
+                string("name"),
+                string("spdx_id"),
+                string("url"),
+                string("node_id"),
+            ],
+        ),
     ])
 }
 

@@ -1,6 +1,6 @@
 //! The tables, and the lists that some of them are read from.
 
-use super::schemas;
+use super::{api::EMPTY_REPOSITORY, schemas};
 use lakeflow_core::{Error, Result, Settings, Step, TableSchema};
 use lakeflow_http::rest::{Bound, By, Paging, Spelling, Table, Tables};
 
@@ -27,6 +27,9 @@ const fn repositories(name: &'static str, path: &'static str) -> Table {
     list(name, path, schemas::repositories).snapshot(&["id"]).query(OLDEST_FIRST)
 }
 
+const PULLS: &str = "/repos/{owner}/{repo}/pulls";
+const REVIEWS: &str = "/repos/{owner}/{repo}/pulls/{parent}/reviews";
+
 pub(super) const TABLES: Tables = Tables(&[
     list("issues", "/repos/{owner}/{repo}/issues", schemas::issues)
         .cdc(&["id"], "updated_at")
@@ -40,12 +43,47 @@ pub(super) const TABLES: Tables = Tables(&[
         .query(&[("sort", "updated"), ("direction", "asc")])
         .since("since", Bound::Inclusive, SECONDS)
         .columns(REPOSITORY),
+    list("pull_requests", PULLS, schemas::pull_requests)
+        .cdc(&["id"], "updated_at")
+        .descending(UPDATED)
+        .query(&[("state", "{state}"), ("sort", "updated"), ("direction", "desc")])
+        .first_by_place()
+        .columns(REPOSITORY),
+    list("pull_requests_of_state", PULLS, schemas::pull_requests)
+        .cdc(&["id"], "updated_at")
+        .descending(UPDATED)
+        .query(&[("state", "{state}"), ("sort", "updated"), ("direction", "desc")])
+        .columns(REPOSITORY)
+        .hidden(),
+    list("pull_requests_by_creation", PULLS, schemas::pull_requests)
+        .cdc(&["id"], "updated_at")
+        .one_pass(UPDATED)
+        .query(&[("state", "all"), ("sort", "created"), ("direction", "asc")])
+        .resume_by_link(&["page", "per_page", "after"])
+        .grows_by("created_at")
+        .columns(REPOSITORY)
+        .hidden(),
+    Table::new("pull_request", "/repos/{owner}/{repo}/pulls/{pull_number}", schemas::pull_requests)
+        .cdc(&["id"], "updated_at")
+        .one_pass(UPDATED)
+        .one_row()
+        .columns(REPOSITORY)
+        .hidden(),
+    list("reviews", REVIEWS, schemas::reviews)
+        .cdc(&["id"], "submitted_at")
+        .children_of("pull_requests", "number", &[("pull_number", "number")])
+        .columns(REPOSITORY),
+    list("reviews_of_one", REVIEWS, schemas::reviews)
+        .cdc(&["id"], "submitted_at")
+        .children_of("pull_request", "number", &[("pull_number", "number")])
+        .columns(REPOSITORY)
+        .hidden(),
     list("commits", "/repos/{owner}/{repo}/commits", schemas::commits)
         .append(&["sha"])
         .windows(COMMITTED)
         .since("since", Bound::Inclusive, SECONDS)
         .until("until", Bound::Inclusive, SECONDS)
-        .empty_on(409)
+        .empty_on(EMPTY_REPOSITORY)
         .columns(REPOSITORY),
     list("assignees", "/repos/{owner}/{repo}/assignees", schemas::assignees)
         .snapshot(&["repository_owner", "repository_name", "id"])
@@ -80,6 +118,9 @@ pub(super) fn way<'a>(table: &'a str, options: &Settings) -> Result<&'a str> {
         )
         .table(table)),
         "repositories" if org => Ok("repositories_of_org"),
+        "reviews" if options.get("pull_number").is_some() => Ok("reviews_of_one"),
+        // Those that change their state leave the list, and hide others from a walk by place.
+        "pull_requests" if options.get("state") != Some("all") => Ok("pull_requests_of_state"),
         _ => Ok(table),
     }
 }

@@ -3,7 +3,7 @@
 use crate::entry::{Change, Count, Entry, TableCase};
 use lakeflow_core::Instant;
 use lakeflow_simulator::Simulator;
-use serde_json::json;
+use serde_json::{Value, json};
 
 /// The sources for which the suite holds.
 pub static ENTRIES: &[&Entry] = &[&EXAMPLE, &GITHUB];
@@ -28,10 +28,59 @@ pub static EXAMPLE: Entry = Entry::new(&lakeflow_connectors::example::SOURCE)
 pub static GITHUB: Entry = Entry::new(&lakeflow_connectors::github::SOURCE)
     .options(&[("owner", "acme"), ("repo", "widgets"), ("per_page", "12")])
     .secrets(&["token"])
-    .corpus(&[("acme/widgets/issues", 40)])
-    .tables(&[TableCase::new("issues", "acme/widgets/issues")
-        .page(12)
-        .change(Change::Touch("id"))]);
+    .corpus(&[
+        ("acme/widgets/issues", 120),
+        ("acme/widgets/commits", 40),
+        ("acme/widgets/assignees", 30),
+        ("acme/widgets/branches", 30),
+        ("repos", 80),
+        ("orgs", 30),
+        ("teams", 30),
+    ])
+    .tables(&[
+        TableCase::new("issues", "acme/widgets/issues")
+            .page(12)
+            .change(Change::Touch("id"))
+            .quiet_requests(16),
+        TableCase::new("pull_requests", "acme/widgets/pulls").page(12).change(Change::Touch("id")),
+        TableCase::new("reviews", "reviews")
+            .page(12)
+            .count(Count::Where(of_widgets))
+            .change(Change::By(review))
+            .repeats(),
+        TableCase::new("comments", "acme/widgets/comments")
+            .page(12)
+            .change(Change::Touch("id"))
+            .quiet_requests(12),
+        TableCase::new("commits", "acme/widgets/commits")
+            .options(&[("window_seconds", "43200")])
+            .page(12),
+        TableCase::new("assignees", "acme/widgets/assignees").page(12),
+        TableCase::new("branches", "acme/widgets/branches").page(12),
+        TableCase::new("collaborators", "acme/widgets/collaborators").page(12),
+        TableCase::new("repositories", "repos")
+            .options(&[("owner", ""), ("repo", ""), ("org", "acme")])
+            .page(12)
+            .count(Count::Where(|repo| repo["owner"]["login"] == "acme")),
+        TableCase::new("organizations", "orgs").page(12),
+        TableCase::new("teams", "teams").page(12),
+        TableCase::new("users", "users"),
+    ]);
+
+fn of_widgets(review: &Value) -> bool {
+    let pull = review["pull_request_url"].as_str();
+
+    pull.is_some_and(|url| url.contains("/repos/acme/widgets/"))
+}
+
+/// A pull request is reviewed.
+fn review(simulator: &Simulator, now: Instant) {
+    let reviews = simulator.records("github", "reviews").unwrap();
+    let mut review = reviews.into_iter().find(of_widgets).unwrap();
+    review["id"] = json!(now.seconds());
+    review["submitted_at"] = json!(now.to_rfc3339(0));
+    simulator.upsert("github", "reviews", &review).unwrap();
+}
 
 const fn object(table: &'static str) -> TableCase {
     TableCase::new(table, table).count(Count::Where(live)).change(Change::Touch("id"))
