@@ -16,12 +16,16 @@ pub(crate) struct Seen {
     /// How often each row came in the reading under way; used only where `counting`.
     occurrences: HashMap<u64, u32>,
     counting: bool,
+    /// The largest order value at which each row came; used only where `wandering`.
+    last: HashMap<u64, Option<Comparable>>,
+    wandering: bool,
 }
 
 impl Seen {
     /// `counting`: rows without a key, told apart by how often they occur in one reading.
-    pub(crate) fn new(counting: bool) -> Self {
-        Self { counting, ..Self::default() }
+    /// `wandering`: others may come again at a larger order value, that of their page.
+    pub(crate) fn new(counting: bool, wandering: bool) -> Self {
+        Self { counting, wandering: wandering && !counting, ..Self::default() }
     }
 
     /// The list is read from a new start: its rows come again.
@@ -39,18 +43,26 @@ impl Seen {
         } else {
             1
         };
-        if *delivered >= needed {
-            return false;
+        let is_new = *delivered < needed;
+        if is_new || self.has_wandered(order, id) {
+            self.insert(order.cloned(), id);
         }
-        *delivered += 1;
-        self.by_order.entry(order.cloned()).or_default().push(id);
 
-        true
+        is_new
+    }
+
+    /// Whether a row that was delivered comes at a larger order value than ever.
+    fn has_wandered(&self, order: Option<&Comparable>, id: u64) -> bool {
+        self.last.get(&id).is_some_and(|last| order > last.as_ref())
     }
 
     /// Takes a row in that an earlier drain delivered.
     pub(crate) fn insert(&mut self, order: Option<Comparable>, id: u64) {
         *self.delivered.entry(id).or_insert(0) += 1;
+        if self.wandering {
+            let last = self.last.entry(id).or_insert(None);
+            *last = order.clone().max(last.take());
+        }
         self.by_order.entry(order).or_default().push(id);
     }
 
@@ -74,6 +86,7 @@ impl Seen {
                     *count -= 1;
                     if *count == 0 {
                         self.delivered.remove(&id);
+                        self.last.remove(&id);
                     }
                 }
             }
@@ -108,7 +121,7 @@ mod tests {
 
     #[test]
     fn a_row_is_new_once() {
-        let mut seen = Seen::new(false);
+        let mut seen = Seen::new(false, false);
 
         assert!(seen.is_new(Some(&at(1)), 7));
         seen.begin_reading();
@@ -117,7 +130,7 @@ mod tests {
 
     #[test]
     fn rows_without_a_key_are_counted_per_reading() {
-        let mut seen = Seen::new(true);
+        let mut seen = Seen::new(true, false);
         let read = |seen: &mut Seen, copies: usize| {
             seen.begin_reading();
             (0..copies).filter(|_| seen.is_new(Some(&at(1)), 7)).count()
@@ -129,8 +142,22 @@ mod tests {
     }
 
     #[test]
+    fn a_row_that_comes_again_at_a_larger_value_is_remembered_there() {
+        let known_after = |wandering: bool| {
+            let mut seen = Seen::new(false, wandering);
+            seen.is_new(Some(&at(1)), 7);
+            seen.is_new(Some(&at(5)), 7);
+            seen.is_new(Some(&at(4)), 7);
+            seen.forget_below(&at(5));
+            !seen.is_new(Some(&at(5)), 7)
+        };
+
+        assert_eq!((known_after(true), known_after(false)), (true, false));
+    }
+
+    #[test]
     fn forgetting_keeps_the_span_and_rows_without_order() {
-        let mut seen = Seen::new(false);
+        let mut seen = Seen::new(false, false);
         for n in 1..=4 {
             seen.is_new(Some(&at(n)), n as u64);
         }

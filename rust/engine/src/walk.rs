@@ -118,7 +118,7 @@ impl Reading {
         let until = table.order().and_then(|order| clock_bound(order, table.clock.now()));
 
         Self {
-            seen: Seen::new(table.counts_occurrences()),
+            seen: Seen::new(table.counts_occurrences(), states_order(&table)),
             salt,
             reached: start.clone(),
             start,
@@ -272,7 +272,7 @@ impl Reading {
 
     /// Whether rows lack the order value, and pages state it.
     pub(crate) fn states_order(&self) -> bool {
-        self.table.order().is_some_and(|order| order.field.is_none())
+        states_order(&self.table)
     }
 
     pub(crate) fn past_until(&self, value: Option<&Cursor>) -> bool {
@@ -313,6 +313,10 @@ impl Reading {
         .context("column", field.unwrap_or_default())
         .context("record", record.to_string())
     }
+}
+
+fn states_order(table: &Table) -> bool {
+    table.order().is_some_and(|order| order.field.is_none())
 }
 
 /// Where a drain that ends by the clock ends, if it began at `now`.
