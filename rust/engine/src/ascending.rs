@@ -105,9 +105,14 @@ impl Ascending {
         } else if self.count < self.restart_pages {
             // The service's own marker is trusted for so many pages.
         } else if reading.states_order() {
-            // Ties lie between two pages: there are no groups.
-            if max.is_some() {
-                self.restart(max);
+            // Ties lie between two pages, or all on this one: there are no groups.
+            let next = match &delivery.page.resume {
+                Resume::UpTo(value) => Some(value.moved(self.step, 1)),
+                _ => max,
+            };
+            self.done = reading.past_until(next.as_ref());
+            if next.is_some() {
+                self.restart(next);
             }
         } else if moved && !delivery.page.single_valued() {
             self.restart(max);

@@ -4,7 +4,7 @@ use crate::answer::{Answer, Content, Matched, Request, header_text, of_json, of_
 use crate::paging::{Around, Page, link_header, page_url, read_page};
 use crate::shape::{Wanted, exclude_paths, include_paths, show};
 use crate::spec::{BodyFieldsSpec, FilterSpec, ListSpec, Op, Style, Unit};
-use crate::table::{Condition, Query, Slot, Table, Test};
+use crate::table::{Condition, Found, Query, Slot, Table, Test};
 use crate::template::Template;
 use crate::value::{Compare, Key, Value, name_hash};
 use crate::world::{PageCache, Place, World};
@@ -66,7 +66,10 @@ pub(crate) fn answer_list(
     if let Some(reply) = list.empty.as_ref().filter(|_| table.len() == 0) {
         return Ok(of_reply(reply, &|name: &str| matched.name(name)));
     }
-    let found = table.query(&asked.query, &asked.page.start, asked.page.size);
+    let mut found = table.query(&asked.query, &asked.page.start, asked.page.size);
+    if list.paging.style == Style::Time {
+        found = with_ties(table, &asked, found);
+    }
     let around = Around::new(table, &asked.query, &asked.page, &found, list, request, &spec);
     let mut rows = Vec::with_capacity(found.slots.len());
     if !request.tricks.empty_page {
@@ -95,6 +98,21 @@ pub(crate) fn answer_list(
     after_list(world, source, place, &found.slots);
 
     Ok(answer)
+}
+
+/// The page with all records that share the time of its last one.
+fn with_ties(table: &mut Table, asked: &Asked, found: Found) -> Found {
+    let all = table.query(&asked.query, &asked.page.start, usize::MAX);
+    let time = |slot: &Slot| table.place(*slot, &asked.query.view).0;
+    let last = found.slots.last().map(time);
+    let (shown, total) = (found.slots.len(), all.slots.len());
+    let ties = all.slots.iter().skip(shown).take_while(|slot| Some(time(slot)) == last).count();
+
+    Found {
+        slots: all.slots.into_iter().take(shown + ties).collect(),
+        more: shown + ties < total,
+        total: found.total,
+    }
 }
 
 /// Lets the source move before a list is answered; gives its version then.

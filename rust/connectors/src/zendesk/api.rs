@@ -1,7 +1,7 @@
 //! Requests to Zendesk and what its answers mean.
 
 use lakeflow_core::{Context, Error, ErrorKind, Result};
-use lakeflow_http::{Auth, Budget, Client, ErrorReply, Verdict, Wait};
+use lakeflow_http::{Allowance, Auth, Budget, Client, ErrorReply, Verdict, Wait};
 use std::time::Duration;
 
 /// Requests for exports that the usual plans allow in a minute.
@@ -29,6 +29,9 @@ pub(super) fn client(context: &Context) -> Result<Client> {
         .auth(Auth::Basic {
             username: format!("{}/token", settings.text("email")?),
             password: settings.secret("api_token")?,
+        })
+        .allowance(|headers| {
+            Allowance::seconds_left(headers, "ratelimit-remaining", "ratelimit-reset")
         })
         .budget(Budget::new(exports, MINUTE).cost(|path| u32::from(path.contains("/incremental/"))))
         .errors(verdict)

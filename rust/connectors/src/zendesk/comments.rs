@@ -21,7 +21,9 @@ const FROM_EVENT: &[(&str, &[&str])] = &[
 pub(super) fn rows(response: &Response, _read: &ReadRequest) -> Result<Parsed> {
     let events = envelope::object(&response.body)?.array("ticket_events")?;
     let mut rows = Vec::new();
-    for event in envelope::elements(&events)? {
+    let events = envelope::elements(&events)?;
+    let sent = events.len() as u64;
+    for event in events {
         let event = envelope::object(&event)?;
         let Some(children) = event.get("child_events").filter(|c| c.starts_with(b"[")) else {
             continue;
@@ -36,7 +38,7 @@ pub(super) fn rows(response: &Response, _read: &ReadRequest) -> Result<Parsed> {
     }
     let records = Records { rows: Rows::Each(rows), ..Records::default() };
 
-    Ok(Parsed::from(Page::of(records)))
+    Ok(Parsed::from(Page::of(records)).rows(sent))
 }
 
 /// The comment's object with fields of the event before its own, which count if a name comes twice.

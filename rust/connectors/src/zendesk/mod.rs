@@ -48,7 +48,13 @@ pub static SOURCE: Source = Source {
         .default("10"),
     ],
     kit_options: lakeflow_http::OPTIONS,
-    table_options: &[],
+    table_options: &[OptionSpec::new(
+        "per_page",
+        OptionKind::Integer { min: 1, max: 1_000 },
+        "Records per page of an export: fewer if Zendesk takes too long to answer.",
+    )
+    .default("1000")
+    .tables(&["tickets", "users", "organizations", "ticket_comments"])],
     build: |context| Ok(Arc::new(Zendesk { client: api::client(context)? })),
 };
 

@@ -162,12 +162,10 @@ pub(super) fn ticket_comments() -> TableSchema {
         string("html_body"),
         string("plain_body"),
         boolean("public"),
-        boolean("trusted"),
         long("audit_id"),
         text_maps("attachments"),
         string("via"),
         long("via_reference_id"),
-        text_map("metadata"),
     ])
 }
 

@@ -6,7 +6,8 @@
 //!
 //! # Source
 //! developer.zendesk.com, "Using the Incremental Export API" (order, time and cursor exports, the
-//! last minute) and "Pagination".
+//! last minute), "Incremental Exports" (`per_page`, which pages of time exports exceed for ties)
+//! and "Pagination".
 
 use super::{comments, schemas};
 use lakeflow_core::{CursorKind, Page, ReadRequest, Records, Result, Rows, Step, TableSchema};
@@ -20,23 +21,29 @@ const SETTLE: u64 = 60;
 /// Days for which a cursor of an export is taken to be good; the service names no limit.
 const CURSOR_DAYS: u64 = 365;
 
+/// Always that of the option: an export by time does not get beyond a second that fills a page.
+const PER_PAGE: (&str, &str) = ("per_page", "{per_page}");
+
 /// An export, ordered by what pages state or by a column.
 const fn export(name: &'static str, path: &'static str, schema: fn() -> TableSchema) -> Table {
     Table::new(name, path, schema)
         .cdc(&["id"], "updated_at")
         .since("start_time", Bound::Inclusive, Spelling::EpochSeconds)
         .since_first("0")
+        .query(&[PER_PAGE])
         .legacy_cursor(&["resume_after", "start_time"])
         .rows(name)
         .more_unless("end_of_stream")
 }
 
 /// An export by time: a page names the second up to which it reaches, from which the next begins.
+/// It is larger than asked for where records share their second.
 const fn by_time(name: &'static str, path: &'static str, schema: fn() -> TableSchema) -> Table {
     export(name, path, schema)
         .ascending(By::stated(CursorKind::EpochSeconds, Step::SECOND).settle(SETTLE), 1)
         .paging(Paging::Number { parameter: "start_time", at: "end_time" })
         .resume_from("end_time")
+        .exceeds_for_ties("per_page")
 }
 
 /// An export by cursor: a page names an exact place.
@@ -83,7 +90,7 @@ pub(super) const TABLES: Tables = Tables(&[
         By::instants("updated_at", Step::SECOND),
     ),
     by_time("ticket_comments", "/api/v2/incremental/ticket_events.json", schemas::ticket_comments)
-        .query(&[("include", "comment_events")])
+        .query(&[PER_PAGE, ("include", "comment_events")])
         .shape(comments::rows),
     list("articles", "/api/v2/help_center/articles.json", schemas::articles),
     list("brands", "/api/v2/brands.json", schemas::brands),

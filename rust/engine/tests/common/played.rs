@@ -31,6 +31,10 @@ impl Played {
         Self { simulator, engine, options: all, source }
     }
 
+    pub fn engine(&self) -> &Engine {
+        &self.engine
+    }
+
     pub fn options(&self, table: &str, more: &[(&str, &str)]) -> Options {
         let mut options = self.options.clone();
         options.set("tableName", table);

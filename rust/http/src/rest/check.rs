@@ -23,6 +23,9 @@ impl Tables {
             if matches!(table.paging, Paging::Offset { .. }) && table.page_size.is_none() {
                 found("pages by offset need a page size".to_owned());
             }
+            if let Some(name) = table.exceeds.filter(|n| !is_known(n, table, source)) {
+                found(format!("{name} is no option that applies to the table"));
+            }
             let schema = (table.schema)();
             let columns = table.columns.iter().map(|(name, _)| *name);
             let paths = table.key.iter().copied().chain(table.cursor).chain(columns);

@@ -108,7 +108,15 @@ impl Table {
                 let value = text(&body, at)?;
                 let kind = self.by.map(|by| by.order(&read.options).kind);
                 if let (Some(value), Some(kind)) = (value, kind) {
-                    parsed.page.resume = Resume::From(Some(Cursor::parse(kind, &value)?));
+                    let reached = Cursor::parse(kind, &value)?;
+                    parsed.page.resume = if self.has_all_ties(&parsed, read)? {
+                        if let Next::Number(next) = &mut parsed.next {
+                            *next = next.saturating_add(1);
+                        }
+                        Resume::UpTo(reached)
+                    } else {
+                        Resume::From(Some(reached))
+                    };
                 }
             }
             Stated::At { at, .. } => {
@@ -120,6 +128,16 @@ impl Table {
         }
 
         Ok(parsed)
+    }
+
+    /// Whether a page has grown beyond the size that was asked for, so as not to part ties.
+    fn has_all_ties(&self, parsed: &Parsed, read: &ReadRequest) -> Result<bool> {
+        let asked = self.exceeds.and_then(|option| read.options.integer(option));
+
+        Ok(match asked {
+            Some(asked) => parsed.row_count()? > asked.unsigned_abs(),
+            None => false,
+        })
     }
 
     /// What the body says of the next page.

@@ -77,6 +77,7 @@ pub struct Table {
     pub(super) empty_on: Option<u16>,
     pub(super) more: Option<More>,
     pub(super) stated: Stated,
+    pub(super) exceeds: Option<&'static str>,
     pub(super) shape: Option<Shape>,
 }
 
@@ -113,6 +114,7 @@ impl Table {
             empty_on: None,
             more: None,
             stated: Stated::Nothing,
+            exceeds: None,
             shape: None,
         }
     }
@@ -323,6 +325,13 @@ impl Table {
     /// Pages state at this place in the body the order value up to which they reach.
     pub const fn resume_from(mut self, at: &'static str) -> Self {
         self.stated = Stated::From(at);
+        self
+    }
+
+    /// Pages hold more rows than this option asks for rather than part rows of one order value: a
+    /// page that does has all rows of the value that it states.
+    pub const fn exceeds_for_ties(mut self, option: &'static str) -> Self {
+        self.exceeds = Some(option);
         self
     }
 

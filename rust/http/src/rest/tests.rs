@@ -252,6 +252,7 @@ fn mistakes_in_rows_are_found() {
         Table::new("c", "/c", schema).children_of("d", "id", &[]),
         Table::new("e", "/e", schema)
             .query(&[("w", "{window_seconds}")])
+            .exceeds_for_ties("size")
             .paging(Paging::Offset { parameter: "offset", total: "total" }),
     ];
 
@@ -268,6 +269,7 @@ fn mistakes_in_rows_are_found() {
             "c: there is no table 'd' to read the parents from",
             "e: {window_seconds} is no option that applies to the table",
             "e: pages by offset need a page size",
+            "e: size is no option that applies to the table",
         ]
     );
     assert_eq!(Tables(&[TICKETS]).mistakes(&SOURCE), Vec::<String>::new());

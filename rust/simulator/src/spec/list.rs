@@ -137,7 +137,8 @@ pub(crate) enum Style {
     /// Signed opaque tokens: `${next_token}`, `${last_token}` (also on the last page),
     /// `${previous_token}`.
     Cursor,
-    /// The time of the last record, in whole seconds, starts the next page: `${end_time}`.
+    /// The time of the last record, in whole seconds, starts the next page: `${end_time}`. Records
+    /// of one time are not parted, so a page may be larger than asked for.
     Time,
 }
 
