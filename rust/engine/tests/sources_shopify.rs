@@ -225,6 +225,28 @@ async fn inventory_is_read_fifty_locations_at_a_time_and_then_by_change() {
 }
 
 #[tokio::test]
+async fn requests_slow_down_where_the_bucket_is_four_fifths_full() {
+    for (level, sent) in [("20/40", 2), ("39/40", 1)] {
+        let records = Records::default();
+        (1..=3).for_each(|id| records.put(product(id, &format!("2031-03-01T10:00:0{id}Z"))));
+        let service = Service::start(move |ask| {
+            let mut answer = records.page(ask, "products");
+            answer.headers.push(("X-Shopify-Shop-Api-Call-Limit".into(), level.into()));
+            answer
+        })
+        .await;
+        let reader = reader(&service, "products").option("limit", "2");
+        let read = reader.option("maxWaitSeconds", "0").batch(&["id"]).await;
+
+        assert_eq!(read.is_err(), sent == 1, "{level}: {read:?}");
+        if let Err(error) = read {
+            assert_eq!(error.kind(), ErrorKind::RateLimited, "{error:?}");
+        }
+        assert_eq!(service.take_log().len(), sent, "{level}");
+    }
+}
+
+#[tokio::test]
 async fn errors_say_what_to_do() {
     let cases = [
         (401, ErrorKind::AuthFailed, "option 'access_token'"),

@@ -6,7 +6,7 @@ use lakeflow_simulator::Simulator;
 use serde_json::{Value, json};
 
 /// The sources for which the suite holds.
-pub static ENTRIES: &[&Entry] = &[&EXAMPLE, &GITHUB];
+pub static ENTRIES: &[&Entry] = &[&EXAMPLE, &GITHUB, &SHOPIFY, &ZENDESK];
 
 pub static EXAMPLE: Entry = Entry::new(&lakeflow_connectors::example::SOURCE)
     .options(&[("username", "u")])
@@ -147,27 +147,61 @@ pub static SHOPIFY: Entry = Entry::new(&lakeflow_connectors::shopify::SOURCE)
             .repeats(),
         TableCase::new("inventory_levels", "inventory_levels")
             .page(12)
+            .count(Count::By(levels_of_active_locations))
             .change(Change::Touch("admin_graphql_api_id")),
-        TableCase::new("locations", "locations").page(12).change(Change::Touch("id")),
+        TableCase::new("locations", "locations").page(1000).change(Change::Touch("id")),
     ]);
+
+fn levels_of_active_locations(simulator: &Simulator) -> usize {
+    let locations = simulator.records("shopify", "locations").unwrap();
+    let active = |level: &Value| {
+        locations.iter().any(|l| l["id"] == level["location_id"] && l["active"] == true)
+    };
+
+    simulator.records("shopify", "inventory_levels").unwrap().into_iter().filter(active).count()
+}
 
 pub static ZENDESK: Entry = Entry::new(&lakeflow_connectors::zendesk::SOURCE)
     .options(&[
         ("subdomain", "acme"),
         ("email", "agent@example.com"),
         ("exports_per_minute", "10000"),
+        ("per_page", "20"),
     ])
     .secrets(&["api_token"])
+    .corpus(&[
+        ("tickets", 60),
+        ("organizations", 60),
+        ("users", 60),
+        ("ticket_events", 120),
+        ("articles", 230),
+    ])
     .tables(&[
-        TableCase::new("tickets", "tickets").page(1000).change(Change::Touch("id")),
-        TableCase::new("organizations", "organizations").page(1000).change(Change::Touch("id")),
-        TableCase::new("users", "users").page(1000).change(Change::Touch("id")),
-        TableCase::new("ticket_comments", "ticket_events").page(1000).count(Count::By(comments)),
+        TableCase::new("tickets", "tickets")
+            .page(20)
+            .change(Change::Touch("id"))
+            .delete(delete_ticket)
+            .keeps_deleted(|ticket| ticket["status"] == "deleted"),
+        TableCase::new("organizations", "organizations").page(20).change(Change::Touch("id")),
+        TableCase::new("users", "users").page(20).change(Change::Touch("id")),
+        TableCase::new("ticket_comments", "ticket_events").page(20).count(Count::By(comments)),
         TableCase::new("articles", "articles").change(Change::Touch("id")),
         TableCase::new("brands", "brands").change(Change::Touch("id")),
         TableCase::new("groups", "groups").change(Change::Touch("id")),
         TableCase::new("topics", "topics").change(Change::Touch("id")),
     ]);
+
+/// What the service does when a ticket is deleted.
+fn delete_ticket(simulator: &Simulator, now: Instant) {
+    let tickets = simulator.records("zendesk", "tickets").unwrap();
+    let ticket = tickets.iter().find(|ticket| ticket["status"] == "open").unwrap();
+    let changes = json!({
+        "status": "deleted", "subject": "SCRUBBED", "raw_subject": "SCRUBBED",
+        "description": "SCRUBBED", "updated_at": now.to_rfc3339(0),
+        "generated_timestamp": now.seconds(),
+    });
+    simulator.patch("zendesk", "tickets", ticket["id"].to_string(), &changes).unwrap();
+}
 
 fn live(record: &serde_json::Value) -> bool {
     record["archived"] == false

@@ -64,6 +64,8 @@ pub struct TableCase {
     pub change: Change,
     /// Deletes one record as a user would.
     pub delete: Option<fn(&Simulator, Instant)>,
+    /// Which rows are those of deleted records, where the service goes on to list them.
+    pub is_deleted: fn(&Value) -> bool,
     /// Requests that a drain without news may cost, beyond those of discovery.
     pub quiet_requests: u64,
     /// Whether unchanged rows come again with a change, because their parent changed.
@@ -121,6 +123,7 @@ impl TableCase {
             count: Count::All,
             change: Change::Grow,
             delete: None,
+            is_deleted: |_| false,
             quiet_requests: 6,
             repeats: false,
         }
@@ -148,6 +151,11 @@ impl TableCase {
 
     pub const fn delete(mut self, delete: fn(&Simulator, Instant)) -> Self {
         self.delete = Some(delete);
+        self
+    }
+
+    pub const fn keeps_deleted(mut self, is_deleted: fn(&Value) -> bool) -> Self {
+        self.is_deleted = is_deleted;
         self
     }
 

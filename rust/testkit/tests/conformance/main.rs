@@ -92,8 +92,6 @@ conformance! {
     hubspot => HUBSPOT,
     #[ignore = "does not hold yet, see docs/progress.md"]
     mailchimp => MAILCHIMP,
-    #[ignore = "does not hold yet, see docs/progress.md"]
     shopify => SHOPIFY,
-    #[ignore = "does not hold yet, see docs/progress.md"]
     zendesk => ZENDESK,
 }
