@@ -28,6 +28,7 @@ def main(spec: dict):
     result |= {"cancelled": cancelled(spark), "after_cancelled": count(spark, spec["good"])}
     result |= {"stopped": stopped(spark, folder), "after_stopped": count(spark, spec["good"])}
     result |= {"few": len(streams.read(spark, misbehaving("endless")).take(5))}
+    result["journal"] = journal(spark, folder)
     result["open_handles"] = open_handles(spark)
     result["coercion"] = coercion(spark, spec["cases_file"])
     Path(spec["result"]).write_text(json.dumps(result))
@@ -156,6 +157,33 @@ def stopped(spark, folder: Path) -> dict:
     error = query.exception()
 
     return {"seconds": time.monotonic() - begun, "error": error and str(error)}
+
+
+def journal(spark, folder: Path) -> list[dict]:
+    """Runs of one stream over a feed that keeps no past: two, more lines, two again."""
+    file = folder / "journal.txt"
+    file.write_text("old\nolder\n")
+    options = {"sourceName": "journal", "tableName": "changes", "file": str(file)}
+    runs = [journal_run(spark, options, folder) for _ in range(2)]
+    with file.open("a") as lines:
+        lines.write("new\nnewer\n")
+
+    return runs + [journal_run(spark, options, folder) for _ in range(2)]
+
+
+def journal_run(spark, options: dict, folder: Path) -> dict:
+    """Drains the journal; what the table holds then, and what the checkpoint says."""
+    table, checkpoint = folder / "journal", folder / "journal-checkpoint"
+    streams.drain(streams.load(spark, options), table, checkpoint, format="parquet")
+    rows = spark.read.schema("line BIGINT, text STRING").parquet(str(table)).sort("line")
+    kept = streams.Checkpoint(checkpoint)
+
+    return {
+        "rows": [list(row) for row in rows.collect()],
+        "logged": kept.logged(),
+        "committed": kept.committed(),
+        "slices": len(kept.slices()),
+    }
 
 
 def coercion(spark, cases_file: str) -> dict:

@@ -9,7 +9,6 @@ use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use bytes::Bytes;
 use lakeflow_core::{Error, MetricsSnapshot, Result};
-use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 /// A stream of one feed; remembers the drain under way between slices. Cheap to clone.
@@ -18,8 +17,6 @@ pub struct TableStream(Arc<Inner>);
 
 struct Inner {
     table: Arc<Table>,
-    /// Whether the caller stores slices that move the offset without rows.
-    empty_slices: AtomicBool,
     state: Mutex<State>,
 }
 
@@ -51,8 +48,8 @@ pub struct SliceRequest {
 /// How a slice ended.
 #[derive(Clone, Debug)]
 pub struct SliceEnd {
-    /// Offset text; without rows that of the start, unless the caller takes
-    /// [empty slices](TableStream::with_empty_slices).
+    /// Offset text; without rows that of the start. Only a feed whose place the service keeps moves
+    /// without rows: to its first place, and away from one that grows old.
     pub offset: String,
     /// Rows of the slice.
     pub rows: u64,
@@ -64,17 +61,7 @@ pub struct SliceEnd {
 
 impl TableStream {
     pub(crate) fn new(table: Arc<Table>) -> Self {
-        let empty_slices = AtomicBool::new(false);
-
-        Self(Arc::new(Inner { table, empty_slices, state: Mutex::default() }))
-    }
-
-    /// Takes slices that move the offset without rows, which keep the first place of a feed of
-    /// tokens and replace one that grows old. Otherwise such places are remembered by this stream
-    /// alone.
-    pub fn with_empty_slices(self) -> Self {
-        self.0.empty_slices.store(true, Ordering::Relaxed);
-        self
+        Self(Arc::new(Inner { table, state: Mutex::default() }))
     }
 
     /// The next slice; does nothing until it is polled.
@@ -169,8 +156,7 @@ impl Slice {
         let Some(mut drain) = drain else { return Ok(end) };
         end.warnings.append(&mut drain.reading.warnings);
         let mut state = self.stream.0.state();
-        let empty_slices = self.stream.0.empty_slices.load(Ordering::Relaxed);
-        if end.rows > 0 || (empty_slices && drain.moves_without_rows()) {
+        if end.rows > 0 || drain.moves_without_rows() {
             (end.offset, end.state) = drain.advance(&self.request.id)?;
             state.drain = Some((end.offset.clone(), drain));
         } else {

@@ -2,6 +2,7 @@
 #![forbid(unsafe_code)]
 
 pub mod coercion;
+pub mod journal;
 pub mod kinds;
 mod kinds_tables;
 pub mod list;
@@ -10,5 +11,10 @@ pub mod misbehaving;
 use lakeflow_core::Source;
 
 /// Sources that test builds add to those of the registry.
-pub static SOURCES: &[&Source] =
-    &[&coercion::COERCION, &misbehaving::PANICKING, &misbehaving::BLOCKING, &misbehaving::ENDLESS];
+pub static SOURCES: &[&Source] = &[
+    &coercion::COERCION,
+    &journal::JOURNAL,
+    &misbehaving::PANICKING,
+    &misbehaving::BLOCKING,
+    &misbehaving::ENDLESS,
+];

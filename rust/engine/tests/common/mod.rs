@@ -164,7 +164,7 @@ impl<S> Play<S> {
     pub async fn try_slice(&mut self) -> Result<Got> {
         let stream = match &self.stream {
             Some(stream) => stream.clone(),
-            None => self.engine.stream(&self.options).await?.with_empty_slices(),
+            None => self.engine.stream(&self.options).await?,
         };
         self.stream = Some(stream.clone());
         let state = Offset::from_text(&self.start)?.and_then(|o| o.state);

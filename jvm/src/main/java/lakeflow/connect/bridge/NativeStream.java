@@ -99,7 +99,7 @@ public final class NativeStream implements Closeable {
   /**
    * How a slice ended.
    *
-   * @param offset its end; equal to the start if it has no rows
+   * @param offset its end; without rows the start, or the place that the service gave
    * @param rows its rows
    * @param stateHash name of the state that the offset refers to; null for none
    * @param state that state; null for none

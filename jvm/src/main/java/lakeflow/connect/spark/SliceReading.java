@@ -27,7 +27,7 @@ final class SliceReading {
   /**
    * What was read.
    *
-   * @param id names the file in the store, which exists if there are rows
+   * @param id names the file in the store, which exists if the offset moved
    * @param end how the slice ended
    */
   record Result(String id, NativeStream.End end) {}
@@ -42,6 +42,9 @@ final class SliceReading {
       long rows = batch == null ? 0 : write(id, start, slice, schema, batch);
       NativeStream.End end = slice.end();
       check(id, start, end, rows);
+      if (rows == 0 && moved(start, end)) {
+        writeEmpty(id, start, schema);
+      }
       if (end.state() != null) {
         store.writeState(end.stateHash(), end.state());
       }
@@ -68,17 +71,31 @@ final class SliceReading {
     }
   }
 
+  // The place that a service gave must not be lost although nothing has changed there yet; the file
+  // is the link from the offset that Spark logs to the one before.
+  private void writeEmpty(String id, StreamOffset start, byte[] schema) throws IOException {
+    try (SliceWriter writer = store.write(id, start, schemaJson)) {
+      writer.write(schema, 0);
+      writer.complete();
+    }
+  }
+
   private static void check(String id, StreamOffset start, NativeStream.End end, long rows) {
     if (rows != end.rows()) {
       throw LakeflowException.internal(
           "the slice has " + rows + " rows, its end says " + end.rows());
     }
 
-    boolean moved = !end.offset().equals(start.text());
-    // Rows at an unchanged offset would come again for ever, an empty move makes empty batches.
-    if (moved != (rows > 0) || (moved && !id.equals(new StreamOffset(end.offset()).slice()))) {
+    boolean moved = moved(start, end);
+    // Rows at an unchanged offset would come again for ever.
+    if ((rows > 0 && !moved) || (moved && !id.equals(new StreamOffset(end.offset()).slice()))) {
       throw LakeflowException.internal(
-          "the slice has " + rows + " rows and its offset " + (moved ? "moved" : "did not move"));
+          "the slice " + id + " has " + rows + " rows and its offset "
+              + (moved ? "names another slice" : "did not move"));
     }
+  }
+
+  private static boolean moved(StreamOffset start, NativeStream.End end) {
+    return !end.offset().equals(start.text());
   }
 }
