@@ -233,13 +233,19 @@ async fn more_records_of_one_second_than_a_page_of_a_time_export_all_arrive() {
 }
 
 #[tokio::test]
-async fn a_time_export_that_does_not_get_beyond_a_second_is_an_error() {
+async fn a_second_that_fills_a_page_of_a_time_export_is_an_error_that_names_the_option() {
     let organizations = (1..=4).map(|id| organization(id, 100)).chain([organization(5, 200)]);
     let played = holding("organizations", organizations.collect()).await;
     let error = played.error(&played.options("organizations", &[("per_page", "4")])).await;
 
     assert_eq!(error.kind(), ErrorKind::BadResponse);
-    assert_eq!(error.message(), "the list does not end: page 100 comes after page 100");
+    assert_eq!(
+        error.message(),
+        "the records at '100' fill a page of 4, which does not show whether there are more of \
+         them: set option 'per_page' to another number"
+    );
+    let other = played.options("organizations", &[("per_page", "3")]);
+    assert_eq!(played.batch(&other, &["id"]).await.unwrap().len(), 5);
 }
 
 /// Case 15 of the exports in the contract.

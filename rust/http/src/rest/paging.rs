@@ -8,7 +8,7 @@ use crate::paginate::{
 use crate::{Request, Response};
 use bytes::Bytes;
 use lakeflow_core::{
-    Cursor, Error, Instant, JsonScalar, Position, ReadRequest, Result, Resume, Rows,
+    Cursor, Error, Instant, JsonScalar, Position, ReadRequest, Result, Resume, Rows, Step,
 };
 use serde_json::Value;
 use url::Url;
@@ -106,17 +106,14 @@ impl Table {
             Stated::Nothing | Stated::Link(_) => {}
             Stated::From(at) => {
                 let value = text(&body, at)?;
-                let kind = self.by.map(|by| by.order(&read.options).kind);
-                if let (Some(value), Some(kind)) = (value, kind) {
-                    let reached = Cursor::parse(kind, &value)?;
-                    parsed.page.resume = if self.has_all_ties(&parsed, read)? {
-                        if let Next::Number(next) = &mut parsed.next {
-                            *next = next.saturating_add(1);
-                        }
-                        Resume::UpTo(reached)
-                    } else {
-                        Resume::From(Some(reached))
-                    };
+                let order = self.by.map(|by| by.order(&read.options));
+                if let (Some(value), Some(order)) = (value, order) {
+                    let reached = Cursor::parse(order.kind, &value)?;
+                    let place = self.place(reached, order.step, &parsed, read)?;
+                    if let (Resume::UpTo(_), Next::Number(next)) = (&place, &mut parsed.next) {
+                        *next = next.saturating_add(1);
+                    }
+                    parsed.page.resume = place;
                 }
             }
             Stated::At { at, .. } => {
@@ -130,14 +127,31 @@ impl Table {
         Ok(parsed)
     }
 
-    /// Whether a page has grown beyond the size that was asked for, so as not to part ties.
-    fn has_all_ties(&self, parsed: &Parsed, read: &ReadRequest) -> Result<bool> {
-        let asked = self.exceeds.and_then(|option| read.options.integer(option));
+    /// From where to go on after a page that reaches up to `reached`: after it if the page has grown
+    /// beyond the size that was asked for, so as not to part ties.
+    fn place(
+        &self,
+        reached: Cursor,
+        step: Step,
+        parsed: &Parsed,
+        read: &ReadRequest,
+    ) -> Result<Resume> {
+        let size = self.exceeds.and_then(|option| Some((option, read.options.integer(option)?)));
+        let Some((option, asked)) = size else { return Ok(Resume::From(Some(reached))) };
+        let (rows, asked) = (parsed.row_count()?, asked.unsigned_abs());
+        let began = read.after.as_ref().map(|after| after.moved(step, 1));
+        if rows > asked {
+            return Ok(Resume::UpTo(reached));
+        }
+        if rows == asked && began.as_ref() == Some(&reached) && parsed.next != Next::End {
+            return Err(Error::bad_response(format!(
+                "the records at '{}' fill a page of {asked}, which does not show whether there are \
+                 more of them: set option '{option}' to another number",
+                reached.raw()
+            )));
+        }
 
-        Ok(match asked {
-            Some(asked) => parsed.row_count()? > asked.unsigned_abs(),
-            None => false,
-        })
+        Ok(Resume::From(Some(reached)))
     }
 
     /// What the body says of the next page.
