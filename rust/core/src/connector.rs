@@ -87,7 +87,8 @@ pub trait Connector: Send + Sync {
         Err(Error::unsupported("the table states no latest value").table(read.table.as_str()))
     }
 
-    /// Parents in a stable order; those changed in the range if they carry an order value.
+    /// Parents, in a stable order. Parents that are read by their own changes are declared instead,
+    /// as [`Progress::Children`](crate::Progress::Children).
     fn parts(&self, read: ReadRequest) -> PartStream {
         PartStream::none(&read)
     }

@@ -102,16 +102,12 @@ pub struct Part {
     pub key: PartKey,
     /// Columns it gives to its rows.
     pub columns: Vec<(String, RawJson)>,
-    /// Its own order value, if parents are read by change.
-    pub order: Option<Cursor>,
-    /// Relative amount of rows below it, for planning.
-    pub weight: u64,
 }
 
 impl Part {
-    /// A parent that gives its rows no columns and is read by no change of its own.
+    /// A parent that gives its rows no columns.
     pub fn new(key: impl Into<String>) -> Self {
-        Self { key: PartKey(key.into()), columns: Vec::new(), order: None, weight: 1 }
+        Self { key: PartKey(key.into()), columns: Vec::new() }
     }
 }
 

@@ -4,7 +4,8 @@
 //! page by number would skip one. So after `restart_pages` pages the engine reads again from the
 //! value reached, inclusive, and leaves out what it delivered. Links are followed only inside a
 //! group of rows that share one value; such a group is walked until all of it was seen, and then
-//! the reading goes on after it.
+//! the reading goes on after it. Rows without a value come before all others, if they come: the pages
+//! up to the first value are walked in the same way.
 
 use crate::walk::{Delivery, Reading, Walks};
 use lakeflow_core::{Cursor, Error, PageStream, Result, Resume, Step};
@@ -22,6 +23,8 @@ pub(crate) struct Ascending {
     count: u32,
     /// Walks through the rows that share the value `from`.
     group: Option<Walks>,
+    /// Walks through pages whose rows have no value, up to the first page that has one.
+    unvalued: Walks,
     /// Whether a page lay wholly below the range: its end is then the end of all there is.
     unbounded: bool,
     /// Last page's explicit place, and a digest of its rows, to notice a service that does not move.
@@ -46,6 +49,7 @@ impl Ascending {
             pages: None,
             count: 0,
             group: None,
+            unvalued: Walks::default(),
             unbounded: false,
             last_place: None,
             last_listing: 0,
@@ -87,6 +91,10 @@ impl Ascending {
         let high = self.upto.as_ref().map(Cursor::comparable);
         let mut delivery = reading.deliver(page, low, high)?;
         let max = self.place(&delivery)?;
+        let unvalued = max.is_none() && !reading.states_order();
+        if !self.all_unvalued_seen(&delivery, unvalued)? {
+            return Ok(delivery);
+        }
         if let Some(max) = &max {
             reading.reach(max);
         }
@@ -102,8 +110,8 @@ impl Ascending {
         };
         if delivery.page.last || reading.past_until(max.as_ref()) {
             self.done = true;
-        } else if self.count < self.restart_pages {
-            // The service's own marker is trusted for so many pages.
+        } else if self.count < self.restart_pages || max.is_none() {
+            // The service's own marker is trusted for so many pages, and where there is no value.
         } else if reading.states_order() {
             // Ties lie between two pages, or all on this one: there are no groups.
             let next = match &delivery.page.resume {
@@ -111,9 +119,7 @@ impl Ascending {
                 _ => max,
             };
             self.done = reading.past_until(next.as_ref());
-            if next.is_some() {
-                self.restart(next);
-            }
+            self.restart(next);
         } else if moved && !delivery.page.single_valued() {
             self.restart(max);
         } else {
@@ -127,6 +133,24 @@ impl Ascending {
         delivery.last = self.done;
 
         Ok(delivery)
+    }
+
+    /// Whether no row without a value can be hidden on the pages before this one; if one can, they
+    /// are walked again.
+    fn all_unvalued_seen(&mut self, delivery: &Delivery, unvalued: bool) -> Result<bool> {
+        let more = unvalued && !delivery.page.last;
+        if (unvalued && delivery.page.len() > 0) || self.unvalued.begun() {
+            self.unvalued.page(delivery.listing);
+        }
+        if !more && !self.unvalued.all_seen("null")? {
+            self.restart(self.from.clone());
+            return Ok(false);
+        }
+        if !more {
+            self.unvalued = Walks::default();
+        }
+
+        Ok(true)
     }
 
     fn group_page(
@@ -159,12 +183,16 @@ impl Ascending {
     /// The list, or the group within it, came to its end.
     fn list_ended(&mut self) -> Result<()> {
         let (Some(walks), Some(value)) = (&mut self.group, &self.from) else {
-            self.done = true;
+            if self.unvalued.all_seen("null")? {
+                self.done = true;
+            } else {
+                self.restart(self.from.clone());
+            }
             return Ok(());
         };
         if self.unbounded {
             self.done = true;
-        } else if !walks.all_seen(value)? {
+        } else if !walks.all_seen(value.raw())? {
             self.pages = None;
             self.count = 0;
         } else {

@@ -3,10 +3,11 @@
 use crate::ahead::{Ahead, Leg};
 use crate::feed::Feed;
 use crate::page::ScannedPage;
+use crate::seen::Seen;
 use crate::table::{ChildOf, Table};
 use crate::walk::{Delivery, Reading, Step};
 use lakeflow_arrow::json_text;
-use lakeflow_core::{Error, ErrorKind, Part, PartKey, RawJson, Result};
+use lakeflow_core::{Error, ErrorKind, Ingestion, Part, PartKey, RawJson, Result};
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -44,17 +45,23 @@ impl Children {
             }
             if self.legs.len() > 0 {
                 match self.legs.next().await {
-                    Ok(Some(Step::Page(delivery))) => {
-                        return Ok(Some(Step::Page(Delivery { safe: false, ..delivery })));
+                    Ok(Some(Step::Page(mut delivery))) => {
+                        if self.table.spec.ingestion == Ingestion::Append && reading.streaming {
+                            self.mask(reading, &mut delivery)?;
+                        }
+                        delivery.safe = false;
+                        return Ok(Some(Step::Page(delivery)));
                     }
                     Ok(Some(Step::Safe)) => {}
                     Ok(None) => {
                         for warning in self.legs.pop()?.reading.warnings {
                             reading.warn_once(&warning);
                         }
+                        reading.memory.below.begin_reading();
                     }
                     Err(error) if error.kind() == ErrorKind::ParentGone => {
                         self.legs.pop()?;
+                        reading.memory.below.begin_reading();
                         reading.parents_gone();
                     }
                     Err(error) => return Err(error.table(self.table.name.as_str())),
@@ -83,6 +90,27 @@ impl Children {
         Leg::new(leg, None)
     }
 
+    /// Leaves out rows of an append table that were delivered when their parent was read before.
+    fn mask(&self, reading: &mut Reading, delivery: &mut Delivery) -> Result<()> {
+        let Delivery { page, selection, .. } = delivery;
+        let (salt, before) = (reading.salt, selection.len());
+        selection.retain(|&row| {
+            let id = self.table.row_id(page, row, salt);
+            reading.memory.below.is_new_version(id, id)
+        });
+        self.table.metrics.masked((before - selection.len()) as u64);
+        if reading.memory.below.is_full() {
+            return Err(Error::unsupported(format!(
+                "an append table below parents that change can be streamed up to {} records, which \
+                 are remembered to be delivered once; read it as a batch",
+                Seen::MAX_UNORDERED
+            ))
+            .table(self.table.name.as_str()));
+        }
+
+        Ok(())
+    }
+
     fn parents_of(&self, delivery: &Delivery) -> Result<VecDeque<Part>> {
         delivery.selection.iter().map(|&row| self.parent(&delivery.page, row)).collect()
     }
@@ -97,11 +125,6 @@ impl Children {
         let columns =
             columns.map(|(name, tap)| (name.clone(), RawJson::copy_from_slice(value(*tap))));
 
-        Ok(Part {
-            key: PartKey(json_text(key)?.into_owned()),
-            columns: columns.collect(),
-            order: None,
-            weight: 1,
-        })
+        Ok(Part { key: PartKey(json_text(key)?.into_owned()), columns: columns.collect() })
     }
 }

@@ -4,6 +4,7 @@ use crate::children::Children;
 use crate::engine::random_bits;
 use crate::feed::Feed;
 use crate::parts::Places;
+use crate::seen::Seen;
 use crate::state::{self, StateBlob};
 use crate::table::Table;
 use crate::walk::{Reading, Step};
@@ -70,9 +71,10 @@ impl Drain {
         };
         let mut reading = Reading::new(lead.clone(), cursor, salt, streaming);
         reading.pass.clone_from(&known.pass);
-        remember(&mut reading, known, state, &mut warnings)?;
+        reading.memory.below = Seen::new(table.counts_occurrences(), false);
+        remember(&mut reading, &table, known, state, &mut warnings)?;
         if let Some(idle) = idle {
-            reading.places = idle.places;
+            reading.memory.places = idle.places;
         }
         reading.warnings = warnings;
         if lead.order().is_some_and(|order| order.until == Until::Latest) {
@@ -137,9 +139,9 @@ impl Drain {
         let fits = place(&mut self.offset, reading);
         let needed = (lookback && reading.reached.is_some())
             || !fits
-            || (reading.pass.is_some() && !reading.seen.is_empty())
-            || !reading.places.is_empty();
-        let state = needed.then(|| state::encode(&reading.seen, &reading.places));
+            || (reading.pass.is_some() && !reading.memory.seen.is_empty())
+            || reading.memory.outlives_cursor();
+        let state = needed.then(|| state::encode(&reading.memory));
         self.offset.state = state.as_ref().map(|s| s.hash.clone());
 
         Ok((self.offset.to_text()?, state))
@@ -150,7 +152,7 @@ impl Drain {
         let mut offset = self.offset.clone();
         place(&mut offset, &self.reading);
 
-        Idle { offset, places: self.reading.places.clone() }
+        Idle { offset, places: self.reading.memory.places.clone() }
     }
 }
 
@@ -160,7 +162,7 @@ fn place(offset: &mut Offset, reading: &Reading) -> bool {
     offset.ties.clear();
     let Some(reached) = &reading.reached else { return true };
     offset.advance(reading.start.as_ref(), reached);
-    let ties = reading.seen.at(reached.comparable());
+    let ties = reading.memory.seen.at(reached.comparable());
     let fits = ties.len() <= MAX_INLINE_TIES;
     if fits {
         offset.ties = ties;
@@ -172,16 +174,16 @@ fn place(offset: &mut Offset, reading: &Reading) -> bool {
 /// Takes in what is stored of the rows delivered before.
 fn remember(
     reading: &mut Reading,
+    table: &Table,
     offset: &Offset,
     state: Option<Bytes>,
     warnings: &mut Vec<String>,
 ) -> Result<()> {
     match (&offset.state, state) {
         (Some(hash), Some(bytes)) => {
-            return state::decode(&bytes, hash, &mut reading.seen, &mut reading.places);
+            return state::decode(&bytes, hash, &mut reading.memory);
         }
         (Some(hash), None) => {
-            let table = &reading.table;
             let lost = format!("the stored state {hash}, which the checkpoint names, is missing");
             let tolerant = !table.settings.flag("failOnDataLoss");
             if table.spec.ingestion == Ingestion::Append && !tolerant {
@@ -195,9 +197,10 @@ fn remember(
         }
         (None, _) => {}
     }
-    let start = reading.start.as_ref().map(|c| c.comparable().clone());
-    for tie in &offset.ties {
-        reading.seen.insert(start.clone(), *tie);
+    if let Some(start) = &reading.start {
+        for tie in &offset.ties {
+            reading.memory.seen.insert(start.comparable().clone(), *tie);
+        }
     }
 
     Ok(())

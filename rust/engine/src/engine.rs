@@ -6,7 +6,7 @@ use crate::options::{FRAMEWORK_OPTIONS, PLATFORM_OPTIONS};
 use crate::stream::TableStream;
 use crate::table::Table;
 use lakeflow_core::{
-    Clock, Context, Error, Feed, Ingestion, Metrics, Options, Progress, Result, Settings, Source,
+    Clock, Context, Error, Feed, Metrics, Options, Progress, Result, Settings, Source,
 };
 use std::sync::Arc;
 
@@ -71,13 +71,6 @@ impl Engine {
                  spark.read.format(\"lakeflow_connect\").option(\"tableName\", \"{0}\")",
                 table.name
             ))
-            .table(table.name.as_str()));
-        }
-        if table.child_of.is_some() && table.spec.ingestion == Ingestion::Append {
-            return Err(Error::unsupported(
-                "an append table cannot be streamed below parents that change: its records would \
-                 come again with every change; read it as a batch",
-            )
             .table(table.name.as_str()));
         }
 

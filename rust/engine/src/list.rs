@@ -13,7 +13,7 @@ pub(crate) enum List {
     Snapshot(Snapshot),
     Ascending(Ascending),
     Windows(Windows),
-    OnePass(OnePass),
+    OnePass(Box<OnePass>),
     Descending(Descending),
     Token(Token),
 }
@@ -31,7 +31,7 @@ impl List {
             return Ok(None);
         }
         if table.first_by_place() && (from.is_none() || reading.at.is_some()) {
-            return Ok(Some(Self::OnePass(OnePass::new(from))));
+            return Ok(Some(Self::OnePass(Box::new(OnePass::new(from)))));
         }
         let list = match table.progress() {
             // The children of one parent are read whole.
@@ -48,7 +48,7 @@ impl List {
                 let cap = u64::try_from(cap).unwrap_or(u64::MAX);
                 Self::Windows(Windows::new(from, order, *window, *sorted, cap))
             }
-            Progress::OnePass { .. } => Self::OnePass(OnePass::new(from)),
+            Progress::OnePass { .. } => Self::OnePass(Box::new(OnePass::new(from))),
             Progress::Descending { .. } => Self::Descending(Descending::new(from)),
             Progress::Token { .. } => Self::Token(Token::begin(reading, from).await?),
         };

@@ -1,9 +1,10 @@
 //! A page as the engine sees it: rows found, order values read, nothing built yet.
 
 use crate::table::Table;
-use lakeflow_arrow::{RowScan, json_text, scan_rows};
+use lakeflow_arrow::{RowScan, hash_bytes, json_text, scan_rows};
 use lakeflow_core::{
     Comparable, Cursor, Error, ErrorKind, Feed, Instant, Order, Page, Records, Result, Resume,
+    canonical_json,
 };
 
 /// A page whose rows are located and whose order values are known.
@@ -94,6 +95,20 @@ impl ScannedPage {
 
     pub(crate) fn len(&self) -> usize {
         self.scan.len()
+    }
+
+    /// Tells pages apart, roughly: by number of rows, first and last row, and the place stated.
+    pub(crate) fn digest(&self) -> u64 {
+        let rows = self.len();
+        let place = match &self.resume {
+            Resume::No | Resume::From(None) => String::new(),
+            Resume::From(Some(value)) | Resume::UpTo(value) => value.raw().to_owned(),
+            Resume::At(at) => canonical_json(&at.to_value()),
+        };
+        let first = self.scan.raw(0);
+        let last = self.scan.raw(rows.saturating_sub(1));
+
+        hash_bytes(&[&rows.to_le_bytes(), first, last, place.as_bytes()])
     }
 
     /// Whether all rows have one and the same order value.

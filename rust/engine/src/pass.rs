@@ -13,7 +13,7 @@ use lakeflow_core::{
 };
 use std::collections::{BTreeSet, VecDeque};
 
-/// How often in a row a list is begun again because the service has forgotten a place.
+/// How often a list is begun again because the service has forgotten a place.
 const MAX_RESTARTS: u32 = 3;
 
 /// A pass under way.
@@ -53,6 +53,7 @@ impl Pass {
         first_from: Option<Cursor>,
     ) -> Result<Self> {
         let table = reading.table.clone();
+        reading.memory.seen.begin_reading();
         let mut pass = Self {
             start: reading.reached.clone(),
             from,
@@ -83,7 +84,7 @@ impl Pass {
                 let parts = stored.part.clone().unwrap_or(PartKey(String::new()));
                 pass.left = Some(Left { parts, at, reached });
             }
-            _ => reading.places.begin_pass(),
+            _ => reading.memory.places.begin_pass(),
         }
 
         Ok(pass)
@@ -141,7 +142,7 @@ impl Pass {
         let mut last_known = None;
         while let Some(part) = stream.next().await? {
             let id = Places::id(reading.salt, &part);
-            let place = reading.places.get(id);
+            let place = reading.memory.places.get(id);
             if !self.listed.insert(id) || place.is_some_and(|place| place.done) {
                 continue;
             }
@@ -165,7 +166,8 @@ impl Pass {
         let mut leg = Reading::new(table.clone(), None, reading.salt, reading.streaming);
         leg.until.clone_from(&self.upto);
         leg.exact = reading.streaming && !token;
-        let known = parts.first().map(|part| reading.places.get(Places::id(reading.salt, part)));
+        let known =
+            parts.first().map(|part| reading.memory.places.get(Places::id(reading.salt, part)));
         let from = match known {
             Some(None) => &self.first_from,
             Some(Some(_)) | None => &self.from,
@@ -193,7 +195,6 @@ impl Pass {
     }
 
     fn page(&mut self, reading: &mut Reading, mut delivery: Delivery) -> Result<Step> {
-        self.restarts = 0;
         self.absorb(reading)?;
         if !is_token(&reading.table) && reading.streaming && reading.table.order().is_some() {
             reading.mask(&mut delivery);
@@ -241,7 +242,7 @@ impl Pass {
         {
             let floor = largest.minus_nanos(order.lookback.as_nanos(), order.step);
             let floor = floor.comparable().min(reached.comparable());
-            reading.seen.forget_between(self.start.as_ref().map(Cursor::comparable), floor);
+            reading.memory.seen.forget_between(self.start.as_ref().map(Cursor::comparable), floor);
         }
 
         Ok(())
@@ -267,8 +268,9 @@ impl Pass {
     /// The first list was read to its end.
     fn end_leg(&mut self, reading: &mut Reading) -> Result<()> {
         let leg = self.legs.pop()?.reading;
+        self.restarts = 0;
         for part in &leg.parts {
-            reading.places.done(Places::id(reading.salt, part));
+            reading.memory.places.done(Places::id(reading.salt, part));
         }
         if is_token(&reading.table) {
             note_token(reading, leg.at, leg.reached, &leg.parts);
@@ -285,7 +287,7 @@ impl Pass {
     fn finish(&mut self, reading: &mut Reading) {
         self.done = true;
         if reading.table.spec.parents.is_some() {
-            reading.places.end_pass(&self.listed);
+            reading.memory.places.end_pass(&self.listed);
         }
         if !is_token(&reading.table) {
             reading.pass = None;
@@ -320,11 +322,7 @@ impl Pass {
                 }
                 reading.parents_gone();
             }
-            ErrorKind::PositionExpired
-                if reading.streaming
-                    && self.restarts < MAX_RESTARTS
-                    && (leg.reading.at.is_some() || self.restarts > 0) =>
-            {
+            ErrorKind::PositionExpired if reading.streaming && self.restarts < MAX_RESTARTS => {
                 self.restarts += 1;
                 let leg = self.begin_again(reading, parts, error)?;
                 self.legs.push_front(leg);
@@ -338,6 +336,7 @@ impl Pass {
     /// The service has forgotten the place of a list.
     fn begin_again(&self, reading: &mut Reading, parts: Vec<Part>, error: Error) -> Result<Leg> {
         let mut leg = self.leg(reading, parts, true)?;
+        reading.memory.seen.begin_reading();
         if !is_token(&reading.table) {
             reading.warn_once(
                 "the service no longer knows the place of an interrupted read: it begins again, \
@@ -383,7 +382,7 @@ fn note_token(
     let since = Some(reading.table.clock.now().to_rfc3339(0));
     let place = match parts.first() {
         Some(part) => {
-            reading.places.move_to(Places::id(reading.salt, part), version, at);
+            reading.memory.places.move_to(Places::id(reading.salt, part), version, at);
             lakeflow_core::Pass { since, ..lakeflow_core::Pass::default() }
         }
         None => {

@@ -17,11 +17,30 @@ pub struct StateBlob {
     pub bytes: Bytes,
 }
 
-/// Writes the rows of `seen`: per order value its kind, the value, how many rows, their hashes;
-/// then per parent of `places` its hash, whether it is done, and its place with the version of that.
-pub(crate) fn encode(seen: &Seen, places: &Places) -> StateBlob {
+/// What is remembered beside an offset.
+#[derive(Debug, Default)]
+pub(crate) struct Memory {
+    /// Rows delivered by the feed.
+    pub(crate) seen: Seen,
+    /// Rows of an append table, delivered below the records of the feed. They have no order value.
+    pub(crate) below: Seen,
+    /// What is known of listed parents.
+    pub(crate) places: Places,
+}
+
+impl Memory {
+    /// Whether it holds what cursor and ties of an offset cannot say.
+    pub(crate) fn outlives_cursor(&self) -> bool {
+        self.seen.has_unordered() || self.below.has_unordered() || !self.places.is_empty()
+    }
+}
+
+/// Writes the rows seen: per order value its kind, the value, how many rows, their hashes; then key
+/// and version of each row without one; then each row below; then per parent its hash, whether it is
+/// done, and its place with the version of that.
+pub(crate) fn encode(memory: &Memory) -> StateBlob {
     let mut out = MAGIC.to_vec();
-    for (order, ids) in seen.iter() {
+    for (order, ids) in memory.seen.iter() {
         match order {
             Comparable::Instant(i) => put_number(&mut out, b'i', i.nanos()),
             Comparable::Date(d) => put_number(&mut out, b'd', i128::from(*d)),
@@ -38,7 +57,16 @@ pub(crate) fn encode(seen: &Seen, places: &Places) -> StateBlob {
             out.extend_from_slice(&id.to_le_bytes());
         }
     }
-    for (id, Place { done, at }) in places.iter() {
+    for (key, id) in memory.seen.unordered() {
+        out.push(b'u');
+        out.extend_from_slice(&key.to_le_bytes());
+        out.extend_from_slice(&id.to_le_bytes());
+    }
+    for (id, _) in memory.below.unordered() {
+        out.push(b'b');
+        out.extend_from_slice(&id.to_le_bytes());
+    }
+    for (id, Place { done, at }) in memory.places.iter() {
         out.push(b'p');
         out.extend_from_slice(&id.to_le_bytes());
         out.extend_from_slice(&u64::from(*done).to_le_bytes());
@@ -63,17 +91,12 @@ fn put_text(out: &mut Vec<u8>, text: &str) {
     out.extend_from_slice(text.as_bytes());
 }
 
-/// Reads a blob into `seen` and `places`.
+/// Reads a blob into `memory`.
 ///
 /// # Errors
 /// [`ErrorKind::OffsetInvalid`](lakeflow_core::ErrorKind::OffsetInvalid) if the content does not
 /// have the hash `expected` or is cut.
-pub(crate) fn decode(
-    bytes: &[u8],
-    expected: &str,
-    seen: &mut Seen,
-    places: &mut Places,
-) -> Result<()> {
+pub(crate) fn decode(bytes: &[u8], expected: &str, memory: &mut Memory) -> Result<()> {
     let damaged = || {
         Error::offset_invalid(format!(
             "the stored state {expected} is damaged; delete its file to read the lookback span again"
@@ -87,7 +110,18 @@ pub(crate) fn decode(
         let order = match kind {
             b"p" => {
                 let (id, place) = place(&mut rest).ok_or_else(damaged)?;
-                places.insert(id, place);
+                memory.places.insert(id, place);
+                continue;
+            }
+            b"u" => {
+                let version = number(&mut rest).zip(number(&mut rest));
+                let (key, id) = version.ok_or_else(damaged)?;
+                memory.seen.insert_version(key, id);
+                continue;
+            }
+            b"b" => {
+                let id = number(&mut rest).ok_or_else(damaged)?;
+                memory.below.insert_version(id, id);
                 continue;
             }
             b"t" => Comparable::Text(text(&mut rest).ok_or_else(damaged)?.into()),
@@ -103,7 +137,7 @@ pub(crate) fn decode(
             }
         };
         for _ in 0..number(&mut rest).ok_or_else(damaged)? {
-            seen.insert(Some(order.clone()), number(&mut rest).ok_or_else(damaged)?);
+            memory.seen.insert(order.clone(), number(&mut rest).ok_or_else(damaged)?);
         }
     }
 
@@ -145,41 +179,40 @@ fn number(rest: &mut &[u8]) -> Option<u64> {
 mod tests {
     use super::*;
 
-    fn sample() -> Seen {
-        let mut seen = Seen::default();
-        seen.insert(Some(Comparable::Instant(Instant::from_parts(5, 7))), 1);
-        seen.insert(Some(Comparable::Instant(Instant::from_parts(5, 7))), u64::MAX);
-        seen.insert(Some(Comparable::Text("é".into())), 2);
-        seen
-    }
-
-    fn places() -> Places {
-        let mut places = Places::default();
-        places.insert(3, Place { done: true, at: None });
+    fn sample() -> Memory {
+        let mut memory = Memory::default();
+        memory.seen.insert(Comparable::Instant(Instant::from_parts(5, 7)), 1);
+        memory.seen.insert(Comparable::Instant(Instant::from_parts(5, 7)), u64::MAX);
+        memory.seen.insert(Comparable::Text("é".into()), 2);
+        memory.seen.insert_version(7, 8);
+        memory.below.insert_version(9, 9);
+        memory.places.insert(3, Place { done: true, at: None });
         let at = Position::default().with("token", lakeflow_core::JsonScalar::Text("é".into()));
-        places.insert(4, Place { done: false, at: Some((2, at)) });
-        places
+        memory.places.insert(4, Place { done: false, at: Some((2, at)) });
+        memory
     }
 
     #[test]
     fn round_trip_keeps_rows_places_and_hash() {
-        let blob = encode(&sample(), &places());
-        let (mut seen, mut read) = (Seen::default(), Places::default());
-        decode(&blob.bytes, &blob.hash, &mut seen, &mut read).unwrap();
+        let blob = encode(&sample());
+        let mut read = Memory::default();
+        decode(&blob.bytes, &blob.hash, &mut read).unwrap();
 
-        assert_eq!(encode(&seen, &read), blob);
-        assert_eq!(read, places());
+        assert_eq!(encode(&read), blob);
+        assert_eq!(read.places, sample().places);
+        assert_eq!(read.seen.unordered().collect::<Vec<_>>(), [(7, 8)]);
+        assert_eq!(read.below.unordered().collect::<Vec<_>>(), [(9, 9)]);
     }
 
     #[test]
     fn damaged_content_is_refused() {
-        let blob = encode(&sample(), &places());
+        let blob = encode(&sample());
         for len in 0..blob.bytes.len() {
             let cut = &blob.bytes[..len];
-            let (mut seen, mut places) = (Seen::default(), Places::default());
-            assert!(decode(cut, &blob.hash, &mut seen, &mut places).is_err());
+            let mut memory = Memory::default();
+            assert!(decode(cut, &blob.hash, &mut memory).is_err());
             let hash = format!("{:032x}", xxh3_128(cut));
-            let _ = decode(cut, &hash, &mut seen, &mut places);
+            let _ = decode(cut, &hash, &mut memory);
         }
     }
 }

@@ -1,14 +1,17 @@
 //! What all kinds of progress share: the state of a drain's reading.
 
 use crate::page::ScannedPage;
-use crate::parts::Places;
 use crate::seen::Seen;
+use crate::state::Memory;
 use crate::table::Table;
 use lakeflow_core::{
     Comparable, Cursor, Error, Ingestion, Order, Page, PageStream, Part, Pass, Position,
-    ReadRequest, Result, Until,
+    ReadRequest, Result, Until, canonical_json,
 };
 use std::sync::Arc;
+
+/// Pages in a row that are empty, or the same, after which a list is taken to have no end.
+const MAX_STILL_PAGES: u32 = 1_000;
 
 /// Rows of one page that are to be delivered, and whether a slice may end after them.
 pub(crate) struct Delivery {
@@ -48,18 +51,22 @@ impl Walks {
         self.listing = self.listing.wrapping_add(listing);
     }
 
-    /// Ends a walk: whether all was seen. If not, another walk begins.
+    /// Whether the walk under way has come to a page.
+    pub(crate) fn begun(&self) -> bool {
+        self.pages > 0
+    }
+
+    /// Ends a walk through the records at `value`: whether all was seen. If not, another walk begins.
     ///
     /// # Errors
     /// [`BadResponse`](lakeflow_core::ErrorKind::BadResponse) after too many walks.
-    pub(crate) fn all_seen(&mut self, what: &Cursor) -> Result<bool> {
+    pub(crate) fn all_seen(&mut self, value: &str) -> Result<bool> {
         if self.pages <= 1 || self.previous == Some(self.listing) {
             return Ok(true);
         }
         if self.count >= Self::MAX {
             return Err(Error::bad_response(format!(
-                "the records at '{}' were others in each of {} readings",
-                what.raw(),
+                "the records at '{value}' were others in each of {} readings",
                 Self::MAX
             )));
         }
@@ -81,7 +88,6 @@ pub(crate) enum Step {
 /// State of a drain that does not depend on how the table advances.
 pub(crate) struct Reading {
     pub(crate) table: Arc<Table>,
-    pub(crate) seen: Seen,
     pub(crate) salt: u64,
     /// Order value at which the drain began; nothing below it ends a slice.
     pub(crate) start: Option<Cursor>,
@@ -97,6 +103,9 @@ pub(crate) struct Reading {
     /// Whether rows past `until` are left to a later pass.
     pub(crate) exact: bool,
     records: u64,
+    /// Digest of the last page, and how many pages in a row had it.
+    last_page: u64,
+    still_pages: u32,
     pub(crate) warnings: Vec<String>,
     /// Parents whose children are read.
     pub(crate) parts: Vec<Part>,
@@ -104,8 +113,7 @@ pub(crate) struct Reading {
     pub(crate) at: Option<Position>,
     /// The pass under way, as an offset holds it.
     pub(crate) pass: Option<Pass>,
-    /// What is remembered of parents.
-    pub(crate) places: Places,
+    pub(crate) memory: Memory,
 }
 
 impl Reading {
@@ -116,9 +124,9 @@ impl Reading {
         streaming: bool,
     ) -> Self {
         let until = table.order().and_then(|order| clock_bound(order, table.clock.now()));
+        let seen = Seen::new(table.counts_occurrences(), states_order(&table));
 
         Self {
-            seen: Seen::new(table.counts_occurrences(), states_order(&table)),
             salt,
             reached: start.clone(),
             start,
@@ -128,11 +136,13 @@ impl Reading {
             streaming,
             exact: false,
             records: 0,
+            last_page: 0,
+            still_pages: 0,
             warnings: Vec::new(),
             parts: Vec::new(),
             at: None,
             pass: None,
-            places: Places::default(),
+            memory: Memory { seen, ..Memory::default() },
             table,
         }
     }
@@ -140,7 +150,7 @@ impl Reading {
     /// Opens the pages of `[from, upto]`, both inclusive; `None`: open. They begin at the
     /// connector's place if there is one.
     pub(crate) fn open(&mut self, from: Option<&Cursor>, upto: Option<&Cursor>) -> PageStream {
-        self.seen.begin_reading();
+        self.memory.seen.begin_reading();
         let step = self.table.order().map(|o| o.step);
         let after = from.map(|from| step.map_or_else(|| from.clone(), |step| from.moved(step, -1)));
 
@@ -170,6 +180,7 @@ impl Reading {
             page.deletes.add_columns(&part.columns);
         }
         let page = ScannedPage::scan(&self.table, page, self.records)?;
+        self.check_moves(&page)?;
         if let (false, Some(date)) = (self.until_settled, page.server_date) {
             self.until_settled = true;
             let bound = self.table.order().and_then(|order| clock_bound(order, date));
@@ -180,6 +191,27 @@ impl Reading {
         }
 
         Ok(page)
+    }
+
+    /// Notices a service that names next pages for ever.
+    fn check_moves(&mut self, page: &ScannedPage) -> Result<()> {
+        let digest = page.digest();
+        let still = !page.last && digest == self.last_page;
+        self.still_pages = if still { self.still_pages + 1 } else { 1 };
+        self.last_page = digest;
+        if self.still_pages < MAX_STILL_PAGES {
+            return Ok(());
+        }
+        let place = match (&self.at, &self.reached) {
+            (Some(at), _) => canonical_json(&at.to_value()),
+            (None, Some(reached)) => format!("'{}'", reached.raw()),
+            (None, None) => "its beginning".to_owned(),
+        };
+
+        Err(Error::bad_response(format!(
+            "the list has no end: after {place} the service names a next page {MAX_STILL_PAGES} \
+             times in a row, and all of them are empty or the same"
+        )))
     }
 
     /// Chooses the rows of `page` within `[low, high]` that were not delivered before.
@@ -211,7 +243,7 @@ impl Reading {
             }
             let id = self.table.row_id(&page, row, self.salt);
             listing = listing.wrapping_add(id);
-            if self.seen.is_new(order.as_ref(), id) {
+            if self.is_new(&page, row, id) {
                 selection.push(row);
             }
         }
@@ -237,9 +269,30 @@ impl Reading {
         let before = selection.len();
         selection.retain(|&row| {
             let id = self.table.row_id(page, row, self.salt);
-            self.seen.is_new(page.order.get(row).and_then(Option::as_ref), id)
+            self.is_new(page, row, id)
         });
         self.table.metrics.masked((before - selection.len()) as u64);
+    }
+
+    /// Whether a row was not delivered before; it counts as delivered from now on.
+    fn is_new(&mut self, page: &ScannedPage, row: usize, id: u64) -> bool {
+        let key = || self.table.key_id(page, row, self.salt);
+        let seen = &mut self.memory.seen;
+        if let Some(order) = page.order.get(row).and_then(Option::as_ref) {
+            if seen.has_unordered() {
+                seen.is_ordered(key());
+            }
+            return seen.is_new(order, id);
+        }
+        let is_new = seen.is_new_version(key(), id);
+        if seen.is_full() {
+            self.warn_once(
+                "too many records without an order value: those that cannot be remembered are \
+                 delivered by every drain",
+            );
+        }
+
+        is_new
     }
 
     /// Moves `reached` up to `value` and forgets rows that cannot come again.
@@ -257,7 +310,7 @@ impl Reading {
         }
         if let Some(reached) = &self.reached {
             let floor = reached.minus_nanos(lookback.as_nanos(), step);
-            self.seen.forget_below(floor.comparable());
+            self.memory.seen.forget_below(floor.comparable());
         }
     }
 

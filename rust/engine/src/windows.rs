@@ -28,7 +28,7 @@ struct Window {
 }
 
 enum Inside {
-    Sorted(Ascending),
+    Sorted(Box<Ascending>),
     /// Walked until all was seen.
     Unsorted {
         from: Cursor,
@@ -96,7 +96,7 @@ impl Windows {
         let from = after.moved(self.step, 1);
         let upto = end.max(from.clone()).min(until.clone());
         let inside = if self.sorted {
-            Inside::Sorted(Ascending::new(1, self.step, Some(from), Some(upto.clone())))
+            Inside::Sorted(Box::new(Ascending::new(1, self.step, Some(from), Some(upto.clone()))))
         } else {
             let pages = reading.open(Some(&from), Some(&upto));
             Inside::Unsorted { from, pages, walks: Walks::default() }
@@ -118,7 +118,7 @@ impl Inside {
                     walks.page(delivery.listing);
                     return Ok(Some(delivery));
                 }
-                if walks.all_seen(upto)? {
+                if walks.all_seen(upto.raw())? {
                     return Ok(None);
                 }
                 *pages = reading.open(Some(from), Some(upto));

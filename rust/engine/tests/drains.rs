@@ -5,7 +5,7 @@
 mod common;
 use common::{Play, at, common_ids};
 use lakeflow_core::{ErrorKind, Instant, ManualClock};
-use lakeflow_testkit::list::ListService;
+use lakeflow_testkit::list::{Flaw, ListService};
 use std::sync::Arc;
 
 fn filled(name: &str, table: &str, rows: u32) -> Play {
@@ -163,6 +163,110 @@ async fn append_without_an_order_value_is_refused_in_a_stream_and_read_in_a_batc
 }
 
 #[tokio::test]
+async fn records_without_an_order_value_come_once_and_again_when_they_change() {
+    for rows in [0, 3] {
+        let mut play = filled(&format!("null_{rows}"), "pass", rows).now("11:00:00");
+        play.service.upsert("x", None, 0);
+        assert_eq!(play.drain_ids().await.len(), rows as usize + 1);
+        // Back to what it was is a change, too.
+        for n in [1, 0] {
+            play = play.restart();
+            assert!(play.drain_ids().await.is_empty());
+            play.service.upsert("x", None, n);
+            assert_eq!(play.drain_ids().await, ["x"]);
+        }
+        play.service.upsert("x", Some(&at("10:30:00")), 0);
+        assert_eq!(play.drain_ids().await, ["x"]);
+        play.service.upsert("x", None, 0);
+        assert_eq!(play.drain_ids().await, ["x"]);
+        let mut play = play.restart();
+        assert!(play.drain_ids().await.is_empty());
+    }
+}
+
+#[tokio::test]
+async fn a_sorted_list_that_begins_with_records_without_a_value_hides_none() {
+    for per_page in ["1", "2", "3"] {
+        let mut play =
+            filled(&format!("null_first_{per_page}"), "rows", 4).option("per_page", per_page);
+        for n in 0..4 {
+            play.service.upsert(&format!("null{n}"), None, 0);
+        }
+        play.service.before_request(|number, rows| {
+            if number == 2 {
+                lakeflow_testkit::list::upsert(rows, "null0", Some(&at("10:05:00")), 1);
+            }
+        });
+        let mut ids = play.drain_ids().await;
+        ids.sort();
+        ids.dedup();
+        let mut all: Vec<_> = (0..4).map(|n| format!("null{n}")).collect();
+        all.extend(expected(4));
+        assert_eq!(ids, all, "{per_page}");
+        let mut play = play.restart();
+        assert!(play.drain_ids().await.is_empty(), "{per_page}");
+    }
+    let mut play = Play::new("null_only", "rows");
+    play.service.upsert("x", None, 0);
+    assert_eq!(play.drain_ids().await, ["x"]);
+    let mut play = play.restart();
+    assert!(play.drain_ids().await.is_empty());
+}
+
+#[tokio::test]
+async fn a_service_that_names_next_pages_for_ever_is_an_error_that_names_the_place() {
+    for flaw in [Flaw::NamesEmptyPages, Flaw::RepeatsFirstPage] {
+        for table in ["rows", "events", "windows", "sorted_windows", "pass", "all"] {
+            let name = format!("endless_{flaw:?}_{table}");
+            let service = ListService::register_with(&name, flaw);
+            for second in 0..5 {
+                service.upsert(&format!("r{second}"), Some(&at(&format!("10:00:0{second}"))), 0);
+            }
+            let mut play = Play::new("endless", table).option("service", &name);
+            let error = match table {
+                "all" => {
+                    let mut batch = play.engine.batch(play.options(), None).await.unwrap();
+                    batch.next().await.unwrap_err()
+                }
+                _ => play.try_slice().await.unwrap_err(),
+            };
+            let place = match table {
+                "rows" | "events" | "sorted_windows" => "after '2031-03-01T10:00:04Z'",
+                "pass" if flaw == Flaw::RepeatsFirstPage => "after '2031-03-01T10:00:04Z'",
+                _ => "after its beginning",
+            };
+            assert_eq!(error.kind(), ErrorKind::BadResponse, "{flaw:?} {table}");
+            assert!(error.message().contains("has no end"), "{flaw:?} {table}: {error}");
+            assert!(error.message().contains(place), "{flaw:?} {table}: {error}");
+            assert!(service.take_log().len() < 1_100, "{flaw:?} {table}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_group_that_is_walked_again_is_asked_for_by_its_own_value_alone() {
+    let mut play = Play::new("group_bounds", "sorted_windows")
+        .option("per_page", "2")
+        .option("window_seconds", "60")
+        .now("10:00:30");
+    for (id, time) in [("a", "10:00:00"), ("b", "10:00:05"), ("c", "10:00:05"), ("d", "10:00:05")] {
+        play.service.upsert(id, Some(&at(time)), 0);
+    }
+    assert_eq!(play.drain_ids().await, ["a", "b", "c", "d"]);
+    assert_eq!(
+        play.log(),
+        [
+            "(10:00:00..10:00:30,1) -> a b",
+            "(10:00:05..10:00:30,1) -> b c",
+            "(10:00:05..10:00:30,2) -> d",
+            "(10:00:05..10:00:05,1) -> b c",
+            "(10:00:05..10:00:05,2) -> d",
+            "(10:00:06..10:00:30,1) -> ",
+        ]
+    );
+}
+
+#[tokio::test]
 async fn windows_deliver_every_row_once_and_leave_the_future_alone() {
     for table in ["windows", "sorted_windows"] {
         let mut play = filled(table, table, 120)
@@ -262,7 +366,7 @@ async fn a_batch_read_stops_at_the_first_page_past_until() {
 
 #[tokio::test]
 async fn a_service_that_ignores_the_bound_is_read_once_with_a_warning() {
-    let service = ListService::register_ignoring_bounds("ignoring");
+    let service = ListService::register_with("ignoring", Flaw::IgnoresBounds);
     let mut play =
         Play::new("ignoring_options", "rows").option("service", "ignoring").now("10:10:00");
     for n in 0..6 {

@@ -214,6 +214,142 @@ async fn a_forgotten_place_fails_unless_loss_is_accepted() {
 }
 
 #[tokio::test]
+async fn upserts_and_deletes_of_one_page_go_each_to_its_own_feed() {
+    let mut rows = filled("mixed", "token", 4);
+    let mut deletes = rows.sibling().option("isDeleteFlow", "true");
+    assert_eq!(deletes.slice().await.ids, "");
+    assert_eq!(rows.drain_ids().await, ids(0..4));
+    rows.log();
+
+    rows.service.edit(|state| {
+        state.upsert("r001", "", 200, 1);
+        state.remove("r002");
+        state.upsert("r009", "", 200, 0);
+        state.remove("r000");
+    });
+    for (play, feed) in [(rows, ["r001", "r009"]), (deletes, ["r002", "r000"])] {
+        let mut play = play.restart();
+        assert_eq!(play.drain_ids().await, feed);
+        assert_eq!(play.log(), ["(4) -> r001 r009 r002 r000"]);
+        assert_eq!(offset(&play).pass.unwrap().at.unwrap().integer("seq"), Some(8));
+    }
+}
+
+#[tokio::test]
+async fn a_page_of_deletes_alone_moves_the_place_of_the_rows_in_memory() {
+    let mut play = filled("deletes_alone", "token", 2);
+    play.drain().await;
+    play.log();
+    play.service.edit(|state| state.remove("r000"));
+    assert_eq!(play.slice().await.ids, "");
+    assert_eq!(play.slice().await.ids, "");
+    assert_eq!(play.log(), ["(2) -> r000", "(3) -> "]);
+    assert_eq!(play.empty_moves, 0);
+}
+
+#[tokio::test]
+async fn an_ordered_feed_of_tokens_ends_its_drain_at_the_page_past_until() {
+    let mut play = filled("ordered", "ordered_token", 10).option("per_page", "3").second(105);
+    assert_eq!(play.drain_ids().await, ids(0..9));
+    assert_eq!(offset(&play).cursor.unwrap(), time(108));
+    let mut play = play.restart().second(1_000);
+    assert_eq!(play.drain_ids().await, ids(9..10));
+    assert_eq!(offset(&play).cursor.unwrap(), time(109));
+    assert_eq!(offset(&play).pass.unwrap().at.unwrap().integer("seq"), Some(10));
+}
+
+#[tokio::test]
+async fn a_forgotten_place_of_an_ordered_feed_is_replaced_by_its_cursor() {
+    let mut play = filled("ordered_forgotten", "ordered_token", 5);
+    play.drain().await;
+    play.service.edit(|state| {
+        state.upsert("r001", "", 300, 1);
+        state.forgotten = 6;
+    });
+    let mut play = play.restart();
+    assert_eq!(play.drain_ids().await, ["r001", "r004"]);
+    assert_eq!(offset(&play).cursor.unwrap(), time(300));
+}
+
+#[tokio::test]
+async fn a_pass_whose_place_is_gone_begins_again_and_delivers_the_rest() {
+    for table in ["places", "first_by_place", "append_places"] {
+        for stopped in [true, false] {
+            let play = filled(&format!("gone_{table}_{stopped}"), table, 9).option("per_page", "3");
+            let mut play = match stopped {
+                true => play.option("max_records_per_batch", "3"),
+                false => play,
+            };
+            let mut got = Vec::new();
+            if stopped {
+                got.push(play.slice().await.ids);
+                play.service.edit(|state| state.expired = 1);
+                play = play.restart();
+            } else {
+                play.service.before_request(|number, state| {
+                    if number == 3 {
+                        state.expired = 1;
+                    }
+                });
+            }
+            let mut warnings = Vec::new();
+            loop {
+                let slice = play.slice().await;
+                warnings.extend(slice.warnings);
+                if slice.ids.is_empty() {
+                    break;
+                }
+                got.push(slice.ids);
+            }
+            let mut got: Vec<_> = got.iter().flat_map(|ids| ids.split(' ')).collect();
+            got.sort_unstable();
+            if !table.starts_with("append") {
+                // What can no longer come is forgotten; that it may come twice is told.
+                got.dedup();
+            }
+            assert_eq!(got, ids(0..9), "{table} {stopped}");
+            assert_eq!(warnings.len(), 1, "{table} {stopped}: {warnings:?}");
+            assert_eq!(offset(&play).pass, None);
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_service_that_forgets_every_place_is_an_error() {
+    for table in ["places", "first_by_place"] {
+        let mut play = filled(&format!("forgetful_{table}"), table, 9).option("per_page", "3");
+        play.service.edit(|state| state.expired = u32::MAX);
+        let error = play.try_slice().await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::PositionExpired, "{table}");
+        assert_eq!(play.log().len(), 4, "the first page of four walks");
+    }
+}
+
+#[tokio::test]
+async fn append_rows_of_passes_arrive_once_whatever_moves_and_crashes() {
+    for table in ["append_places", "append_descending"] {
+        let mut play = filled(table, table, 9)
+            .option("per_page", "3")
+            .option("lookback_seconds", "5")
+            .option("max_records_per_batch", "3");
+        let state = play.service.clone();
+        state.before_request(|number, state| {
+            if number <= 4 {
+                state.upsert(&format!("a{number}"), "", 108, 0);
+            }
+        });
+        let mut got = Vec::new();
+        for now in [1_000, 1_001, 1_100] {
+            play = play.restart().second(now);
+            got.extend(play.drain_ids().await);
+        }
+        let mut expected = ids(0..9);
+        expected.extend((1..=4).map(|n| format!("a{n}")));
+        assert_eq!(sorted(got), sorted(expected), "{table}");
+    }
+}
+
+#[tokio::test]
 async fn a_drain_ends_at_what_the_service_says_is_the_latest() {
     let mut play = filled("latest", "latest", 10).second(105);
     assert_eq!(play.drain_ids().await, ids(0..10));

@@ -43,13 +43,17 @@ async fn play(history: &History) -> (Vec<(String, i64)>, BTreeMap<String, i64>) 
         .option("lookback_seconds", &lookback.to_string())
         .option("window_seconds", &window.to_string());
     let start = Instant::parse(&at("10:00:00")).unwrap();
+    // Rows without an order value come first in a sorted list, and only if there is no bound.
+    let nulls = matches!(*table, "rows" | "pass");
     let rows = random.below(40);
     for n in 0..rows {
-        let time = start.plus_nanos(i128::from(random.below(30)) * 1_000_000_000);
-        play.service.upsert(&format!("r{n:03}"), Some(&time.to_rfc3339(0)), 0);
+        let time = start.plus_nanos(i128::from(random.below(30)) * 1_000_000_000).to_rfc3339(0);
+        let valued = !nulls || random.below(5) > 0;
+        play.service.upsert(&format!("r{n:03}"), valued.then_some(&*time), 0);
     }
     let clock = play.clock();
     clock.set(start.plus_nanos(30_000_000_000));
+    let no_bounds = *table == "pass";
     let updates = matches!(*table, "rows" | "windows" | "sorted_windows" | "pass");
     let churn = std::sync::Mutex::new((Random(seed.rotate_left(17) | 1), 300u32));
     let hook_clock = clock.clone();
@@ -71,7 +75,8 @@ async fn play(history: &History) -> (Vec<(String, i64)>, BTreeMap<String, i64>) 
                 let row = random.below(rows.len() as u64) as usize;
                 let id = rows[row]["id"].as_str().unwrap().to_owned();
                 let n = rows[row]["n"].as_i64().unwrap();
-                upsert(rows, &id, Some(&now), n + 1);
+                let valued = !no_bounds || random.below(5) > 0;
+                upsert(rows, &id, valued.then_some(&*now), n + 1);
             } else {
                 upsert(rows, &format!("n{number:04}x{}", rows.len()), Some(&now), 0);
             }

@@ -9,7 +9,7 @@ use common::Play;
 use lakeflow_core::{Clock, Instant};
 use lakeflow_testkit::kinds::State;
 use proptest::prelude::*;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::Mutex;
 
 /// A small generator, so that a failing case is reproduced by its seed alone.
@@ -33,7 +33,7 @@ impl Random {
     }
 }
 
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 struct History {
     seed: u64,
     table: &'static str,
@@ -47,7 +47,8 @@ struct History {
 const START: i64 = 10_000;
 
 /// One change of what the service holds, visible up to `lookback` seconds after it happened.
-fn churn(state: &mut State, random: &mut Random, now: i64, lookback: u64, number: usize) {
+fn churn(state: &mut State, random: &mut Random, now: i64, history: &History, number: usize) {
+    let (lookback, append) = (history.lookback, history.table.starts_with("append"));
     let at = now - random.seconds(lookback + 1);
     let touched = match random.below(8) {
         0 => {
@@ -68,7 +69,7 @@ fn churn(state: &mut State, random: &mut Random, now: i64, lookback: u64, number
             state.parents.remove(&id);
             None
         }
-        3..=5 if !state.rows.is_empty() => {
+        3..=5 if !state.rows.is_empty() && !append => {
             let id = random.pick(state.rows.keys().cloned()).unwrap();
             let row = state.rows[&id].clone();
             state.upsert(&id, &row.parent, at.max(row.at), row.n + 1);
@@ -94,7 +95,8 @@ async fn play(history: &History) -> (BTreeMap<String, i64>, BTreeMap<String, i64
     let History { seed, table, per_page, cap, lookback, per_request, concurrent } = history;
     let mut random = Random(seed | 1);
     let per_request = if *table == "below_token" { &1 } else { per_request };
-    let mut play = Play::kinds(&format!("model_{history:?}"), table)
+    let append = table.starts_with("append");
+    let play = Play::kinds(&format!("model_{history:?}"), table)
         .option("per_page", &per_page.to_string())
         .option("max_records_per_batch", &cap.to_string())
         .option("lookback_seconds", &lookback.to_string())
@@ -113,7 +115,7 @@ async fn play(history: &History) -> (BTreeMap<String, i64>, BTreeMap<String, i64
     let clock = play.clock();
     let hook_clock = clock.clone();
     let state = Mutex::new((Random(seed.rotate_left(17) | 1), 250u32));
-    let lookback = *lookback;
+    let churned = history.clone();
     play.service.before_request(move |number, rows| {
         let mut state = state.lock().unwrap();
         let (random, left) = &mut *state;
@@ -127,42 +129,64 @@ async fn play(history: &History) -> (BTreeMap<String, i64>, BTreeMap<String, i64
             hook_clock.set(Instant::from_parts(now, 0));
         }
         for _ in 0..random.below(3) {
-            churn(rows, random, now, lookback, number);
+            churn(rows, random, now, &churned, number);
         }
     });
+    let mut streams = VecDeque::from([(play, false)]);
+    if *table == "token" {
+        // Deletes are followed from before the first listing of rows.
+        let mut deletes = streams[0].0.sibling().option("isDeleteFlow", "true");
+        deletes.slice().await;
+        streams.push_back((deletes, true));
+    }
     let mut destination = BTreeMap::new();
+    let mut deleted = Vec::new();
     let mut quiet = 0;
-    for _ in 0..5_000 {
+    let at_rest = 40 * streams.len();
+    for _ in 0..10_000 {
+        let (mut play, deletes) = streams.pop_front().unwrap();
         let before = play.start();
         let got = play.slice_rows().await;
         if random.below(5) == 0 {
             // The process died before the slice was logged.
-            play = play.start_at(&before);
+            streams.push_back((play.start_at(&before), deletes));
             continue;
         }
         quiet = if got.is_empty() { quiet + 1 } else { 0 };
         for (id, n) in got {
-            let version = destination.entry(id).or_insert(n);
-            *version = n.max(*version);
+            if deletes {
+                deleted.push(id);
+                continue;
+            }
+            let earlier = destination.get(&id).copied();
+            assert!(earlier.is_none() || !append, "{history:?}: {id} arrived twice");
+            destination.insert(id, earlier.map_or(n, |earlier| n.max(earlier)));
         }
         if random.below(7) == 0 {
             play = play.restart();
         }
+        streams.push_back((play, deletes));
         if quiet > 0 {
             clock.set(clock.now().plus_nanos(1_000_000_000));
         }
-        if quiet > 40 {
+        if quiet > at_rest {
             break;
         }
     }
-    assert!(quiet > 40, "{history:?}: the stream never came to rest");
-    let source = play.service.edit(|state| {
-        let below_parents = table.starts_with("below") || *table == "children";
+    assert!(quiet > at_rest, "{history:?}: the streams never came to rest");
+    deleted.iter().for_each(|id| {
+        destination.remove(id);
+    });
+    let source: BTreeMap<String, i64> = streams[0].0.service.edit(|state| {
+        let below_parents = table.starts_with("below") || table.ends_with("children");
         let rows = state.rows.iter();
         let rows =
             rows.filter(|(_, row)| !below_parents || state.parents.contains_key(&row.parent));
         rows.map(|(id, row)| (id.clone(), row.n)).collect()
     });
+    if *table == "token" {
+        assert_eq!(destination, source, "{history:?}");
+    }
 
     (destination, source)
 }
@@ -185,7 +209,8 @@ proptest! {
         seed in any::<u64>(),
         table in proptest::sample::select(vec![
             "descending", "places", "first_by_place", "token", "children", "below_rows",
-            "below_windows", "below_places", "below_descending", "below_token",
+            "below_windows", "below_places", "below_descending", "below_token", "ordered_token",
+            "append_places", "append_descending", "append_children",
         ]),
         per_page in 1u64..6,
         cap in 1u64..15,

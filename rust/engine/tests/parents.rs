@@ -164,6 +164,63 @@ async fn children_are_read_below_each_parent_that_changed() {
 }
 
 #[tokio::test]
+async fn append_rows_below_a_parent_that_changes_arrive_once() {
+    let mut play = filled("append", "append_children", 4, 3)
+        .option("per_page", "2")
+        .option("max_records_per_batch", "5");
+    assert_eq!(play.drain_ids().await, ids(4, 3));
+    for round in 0..3 {
+        let new = format!("p2new{round}");
+        play.service.edit(|state| {
+            state.upsert(&new, "p2", 5, 0);
+            state.upsert_parent("p2", 1_050 + round, 1);
+        });
+        play = play.restart().second(1_100 + round);
+        assert_eq!(play.drain_ids().await, [new]);
+        assert!(play.drain_ids().await.is_empty());
+    }
+}
+
+#[tokio::test]
+async fn append_rows_below_a_parent_need_what_was_delivered_or_consent() {
+    let mut play = filled("append_lost", "append_children", 1, 2);
+    play.drain().await;
+    play.service.edit(|state| state.upsert_parent("p0", 1_050, 1));
+    let mut play = play.forget_state().restart().second(1_100);
+    let error = play.try_slice().await.unwrap_err();
+    assert_eq!(error.kind(), lakeflow_core::ErrorKind::OffsetInvalid);
+    assert!(error.message().contains("failOnDataLoss=false"), "{error}");
+
+    let mut play = play.option("failOnDataLoss", "false");
+    assert_eq!(play.drain_ids().await, ids(1, 2));
+}
+
+#[tokio::test]
+async fn as_many_lists_as_allowed_are_read_at_once_and_rows_and_offsets_stay_the_same() {
+    for table in BELOW.into_iter().chain(["children", "append_children"]) {
+        let mut alone = None;
+        // Of changed records the children of one page are read at once.
+        let per_page = if table.ends_with("children") { "100" } else { "2" };
+        for limit in [1, 2, 4, 64] {
+            let mut play = filled(&format!("at_once_{limit}"), table, 7, 3)
+                .option("maxConcurrentRequests", &limit.to_string())
+                .option("max_records_per_batch", "4")
+                .option("per_page", per_page);
+            let mut start = Offset::beginning("kinds", table, lakeflow_core::Feed::Rows);
+            start.salt = Some(1);
+            play = play.start_at(&start.to_text().unwrap());
+            let mut slices = Vec::new();
+            while !slices.last().is_some_and(|(ids, _): &(String, String)| ids.is_empty()) {
+                let slice = play.slice().await;
+                slices.push((slice.ids, slice.offset));
+            }
+            assert_eq!(play.service.take_most_in_flight(), limit.min(7), "{table}");
+            assert_eq!(&slices, alone.get_or_insert_with(|| slices.clone()), "{table} {limit}");
+        }
+    }
+}
+
+#[tokio::test]
 async fn a_parent_that_changes_while_its_children_are_read_comes_again() {
     let play = filled("children_meanwhile", "children", 2, 4).option("per_page", "2");
     play.service.before_request(|number, state| {

@@ -5,15 +5,16 @@
 //! Tests register a service under a name and read it through the source `kinds` with option
 //! `service`.
 
+use crate::kinds_answers::{Ask, Walked, Way};
 use crate::kinds_tables::{TABLES, spec};
 use async_trait::async_trait;
 use futures::stream;
 use lakeflow_core::{
     Connector, Context, Cursor, CursorKind, Error, ErrorKind, Feed, Instant, JsonScalar, Latest,
     OptionKind, OptionSpec, Page, PageStream, Part, PartKey, PartStream, Position, ReadRequest,
-    Records, Result, Resume, Rows, Settings, Source, TableSpec,
+    Result, Settings, Source, TableSpec,
 };
-use serde_json::{Value, json};
+use serde_json::Value;
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, LazyLock, Mutex, MutexGuard};
 
@@ -66,9 +67,11 @@ pub struct State {
     /// Parents that are listed but answer that they are gone.
     pub gone: BTreeSet<String>,
     /// Every change: id, parent, whether it was a delete.
-    changes: Vec<(String, String, bool)>,
+    pub(crate) changes: Vec<(String, String, bool)>,
     /// Places before this one are forgotten.
     pub forgotten: i64,
+    /// Requests for a further page of a listing that are answered by: the place is gone.
+    pub expired: u32,
     /// What the export states as its end where it has no rows.
     pub export_end: Option<i64>,
 }
@@ -107,6 +110,17 @@ pub struct KindsService {
     log: Mutex<Vec<String>>,
     requests: Mutex<usize>,
     hook: Mutex<Option<Hook>>,
+    /// Requests being answered, and the most there were at once.
+    in_flight: Mutex<(usize, usize)>,
+}
+
+/// A request under way; ended when it is dropped.
+struct InFlight<'a>(&'a KindsService);
+
+impl Drop for InFlight<'_> {
+    fn drop(&mut self) {
+        lock(&self.0.in_flight).0 -= 1;
+    }
 }
 
 impl KindsService {
@@ -132,6 +146,18 @@ impl KindsService {
         std::mem::take(&mut *lock(&self.log))
     }
 
+    /// The most requests there were at once since the last call.
+    pub fn take_most_in_flight(&self) -> usize {
+        std::mem::take(&mut lock(&self.in_flight).1)
+    }
+
+    fn begin_request(&self) -> InFlight<'_> {
+        let mut in_flight = lock(&self.in_flight);
+        in_flight.0 += 1;
+        in_flight.1 = in_flight.1.max(in_flight.0);
+        InFlight(self)
+    }
+
     /// The page that a read asks for, and from where it goes on.
     fn answer(&self, ask: &Ask, walked: &Walked) -> Result<(Page, Option<Walked>)> {
         let mut state = lock(&self.state);
@@ -143,189 +169,21 @@ impl KindsService {
         if let Some(hook) = &*lock(&self.hook) {
             hook(number, &mut state);
         }
+        if walked.id.is_some() && state.expired > 0 {
+            state.expired -= 1;
+            return Err(Error::new(ErrorKind::PositionExpired, "the place is gone"));
+        }
         for part in &ask.parts {
             if state.gone.contains(part) || !state.parents.contains_key(part) {
                 return Err(Error::new(ErrorKind::ParentGone, format!("no parent '{part}'")));
             }
         }
-        let answer = match ask.way {
-            Way::Numbered { newest_first, by_time } => {
-                Ok(ask.numbered(&state, walked, newest_first, by_time))
-            }
-            Way::Keyset => Ok(ask.keyset(&state, walked)),
-            Way::Export => Ok(ask.export(&state, walked)),
-            Way::Token => ask.token(&state, walked),
-        };
-        let (page, next, ids) = answer?;
+        let (page, next, ids) = ask.answer(&state, walked)?;
         let below = if ask.parts.is_empty() { String::new() } else { ask.parts.join("+") + " " };
         let from = ask.shown(walked);
         lock(&self.log).push(format!("{below}{from} -> {}", ids.join(" ")));
 
         Ok((page, next))
-    }
-}
-
-/// How a read is answered.
-#[derive(Clone, Copy)]
-pub(crate) enum Way {
-    /// Pages by number of a sorted list.
-    Numbered {
-        /// Instead of oldest or lowest first.
-        newest_first: bool,
-        /// By time and not by id.
-        by_time: bool,
-    },
-    /// By id, after the last id.
-    Keyset,
-    /// By time, inclusive; pages state where they end.
-    Export,
-    /// A listing, then changes after a place.
-    Token,
-}
-
-/// How far a read has come.
-#[derive(Clone, Default)]
-struct Walked {
-    page: usize,
-    /// Last id of a listing.
-    id: Option<String>,
-    /// Place in the changes, or time of an export.
-    number: Option<i64>,
-}
-
-struct Ask {
-    way: Way,
-    feed: Feed,
-    after: Option<i64>,
-    upto: Option<i64>,
-    parts: Vec<String>,
-    of_parents: bool,
-    with_parent: bool,
-    per_page: usize,
-}
-
-type Answer = (Page, Option<Walked>, Vec<String>);
-
-impl Ask {
-    fn shown(&self, walked: &Walked) -> String {
-        let number = walked.number.map(|n| n.to_string());
-        let place = walked.id.clone().or(number);
-        match self.way {
-            Way::Numbered { .. } => format!("({},{})", show(self.after), walked.page + 1),
-            _ => format!("({})", place.unwrap_or_else(|| "–".to_owned())),
-        }
-    }
-
-    fn wants(&self, row: &Row) -> bool {
-        (self.parts.is_empty() || self.parts.contains(&row.parent))
-            && self.after.is_none_or(|after| row.at > after)
-            && self.upto.is_none_or(|upto| row.at <= upto)
-    }
-
-    fn list<'a>(&self, state: &'a State) -> Vec<(&'a String, &'a Row)> {
-        let rows = if self.of_parents { &state.parents } else { &state.rows };
-        rows.iter().filter(|(_, row)| self.wants(row)).collect()
-    }
-
-    fn page(&self, rows: &[(&String, &Row)], resume: Resume, last: bool) -> Page {
-        let each = rows.iter().map(|(id, row)| {
-            let mut object = json!({"id": id, "at": time(row.at), "n": row.n, "order": row.at});
-            if self.with_parent {
-                object["parent"] = Value::from(row.parent.as_str());
-            }
-            object.to_string().into()
-        });
-        let records = Records { rows: Rows::Each(each.collect()), ..Records::default() };
-        let (upserts, deletes) = match self.feed {
-            Feed::Rows => (records, Records::default()),
-            Feed::Deletes => (Records::default(), records),
-        };
-
-        Page { upserts, deletes, resume, last, server_date: None }
-    }
-
-    fn numbered(
-        &self,
-        state: &State,
-        walked: &Walked,
-        newest_first: bool,
-        by_time: bool,
-    ) -> Answer {
-        let mut list = self.list(state);
-        if by_time {
-            list.sort_by_key(|(id, row)| (row.at, *id));
-        }
-        if newest_first {
-            list.reverse();
-        }
-        let start = walked.page * self.per_page;
-        let rows: Vec<_> = list.iter().skip(start).take(self.per_page).copied().collect();
-        let last = start + self.per_page >= list.len();
-        let next = Walked { page: walked.page + 1, ..Walked::default() };
-
-        (self.page(&rows, Resume::From(None), last), (!last).then_some(next), ids(&rows))
-    }
-
-    fn keyset(&self, state: &State, walked: &Walked) -> Answer {
-        let mut list = self.list(state);
-        list.retain(|(id, _)| walked.id.as_ref().is_none_or(|after| *id > after));
-        let rows: Vec<_> = list.iter().take(self.per_page).copied().collect();
-        let last = rows.len() == list.len();
-        let id = rows.last().map(|(id, _)| (*id).clone()).or_else(|| walked.id.clone());
-        let at = Position::default().with("id", JsonScalar::Text(id.clone().unwrap_or_default()));
-        let next = Walked { id, ..Walked::default() };
-
-        (self.page(&rows, Resume::At(at), last), (!last).then_some(next), ids(&rows))
-    }
-
-    fn export(&self, state: &State, walked: &Walked) -> Answer {
-        let start = walked.number.unwrap_or(0);
-        let mut list = self.list(state);
-        list.retain(|(_, row)| row.at >= start);
-        list.sort_by_key(|(id, row)| (row.at, *id));
-        list.truncate(self.per_page);
-        let end = list.last().map_or(state.export_end.unwrap_or(start), |(_, row)| row.at);
-        let last = list.len() < self.per_page;
-        let stated = Cursor::parse(CursorKind::EpochSeconds, &end.to_string()).ok();
-        let next = Walked { number: Some(end), ..Walked::default() };
-
-        (self.page(&list, Resume::From(stated), last), (!last).then_some(next), ids(&list))
-    }
-
-    fn token(&self, state: &State, walked: &Walked) -> Result<Answer> {
-        let now = state.now();
-        if walked.number.is_some_and(|number| number < state.forgotten) {
-            return Err(Error::new(ErrorKind::PositionExpired, "the place is forgotten"));
-        }
-        let Some(seq) = walked.number.filter(|_| walked.id.is_none()) else {
-            let (mut page, mut next, ids) = self.keyset(state, walked);
-            let seq = walked.number.unwrap_or(now);
-            let mut at = Position::default().with("seq", JsonScalar::Int(seq));
-            if let Some(next) = &mut next {
-                next.number = Some(seq);
-                at = at.with("id", JsonScalar::Text(next.id.clone().unwrap_or_default()));
-            }
-            page.resume = Resume::At(at);
-            return Ok((page, next, ids));
-        };
-        let from = usize::try_from(seq).unwrap_or(usize::MAX);
-        let changes: Vec<_> = state.changes.iter().skip(from).take(self.per_page).collect();
-        let reached = seq + i64::try_from(changes.len()).unwrap_or(0);
-        let gone = Row { parent: String::new(), at: 0, n: -1 };
-        let rows: Vec<_> = changes
-            .into_iter()
-            .filter(|(_, parent, _)| self.parts.is_empty() || self.parts.contains(parent))
-            .filter(|(id, _, deleted)| match self.feed {
-                Feed::Rows => !*deleted && state.rows.contains_key(id),
-                Feed::Deletes => *deleted,
-            })
-            .map(|(id, _, _)| (id, state.rows.get(id).unwrap_or(&gone)))
-            .collect();
-        let at = Position::default().with("seq", JsonScalar::Int(reached));
-        let next = Walked { number: Some(reached), ..Walked::default() };
-        let last = reached >= now;
-
-        Ok((self.page(&rows, Resume::At(at), last), (!last).then_some(next), ids(&rows)))
     }
 }
 
@@ -356,20 +214,23 @@ impl Connector for Kinds {
         };
         let after = seconds(&read.after);
         let way = match &*read.table {
-            "descending" | "below_descending" => {
+            "descending" | "append_descending" | "below_descending" => {
                 Way::Numbered { newest_first: true, by_time: true }
             }
-            "places" | "below_places" => Way::Keyset,
+            "places" | "append_places" | "below_places" => Way::Keyset,
             "first_by_place" if after.is_none() => Way::Keyset,
-            "token" | "below_token" => Way::Token,
+            "token" | "ordered_token" | "below_token" => Way::Token,
             "export" | "stated_export" => Way::Export,
             "below_rows" | "first_by_place" | "parents" => {
                 Way::Numbered { newest_first: false, by_time: true }
             }
             _ => Way::Numbered { newest_first: false, by_time: false },
         };
-        let unbounded = matches!(way, Way::Keyset | Way::Export | Way::Token)
-            || matches!(way, Way::Numbered { newest_first: true, .. });
+        let unbounded = match way {
+            Way::Keyset | Way::Export => true,
+            Way::Token => read.table != "ordered_token",
+            Way::Numbered { newest_first, .. } => newest_first,
+        };
         let at = read.at.as_ref();
         let mut walked = Walked {
             page: 0,
@@ -383,7 +244,6 @@ impl Connector for Kinds {
         let several = read.options.integer("per_request").unwrap_or(1) > 1;
         let ask = Ask {
             way,
-            feed: read.feed,
             after: after.filter(|_| !unbounded),
             upto: seconds(&read.upto).filter(|_| !unbounded),
             parts: read.parts.iter().map(|part| part.key.0.clone()).collect(),
@@ -394,8 +254,11 @@ impl Connector for Kinds {
         let start = (service, ask, Some(walked));
         PageStream::new(stream::try_unfold(start, |(service, ask, walked)| async move {
             let Some(walked) = walked else { return Ok(None) };
+            let in_flight = service.begin_request();
             yield_once().await;
-            let (page, next) = service.answer(&ask, &walked)?;
+            let answer = service.answer(&ask, &walked);
+            drop(in_flight);
+            let (page, next) = answer?;
             Ok(Some((page, (service, ask, next))))
         }))
     }
@@ -430,7 +293,7 @@ impl Connector for Kinds {
         let parents: Vec<String> = self.0.edit(|state| state.parents.keys().cloned().collect());
         let part = |key: String| {
             let columns = vec![("parent".to_owned(), Value::from(&*key).to_string().into())];
-            Ok(Part { key: PartKey(key), columns, order: None, weight: 1 })
+            Ok(Part { key: PartKey(key), columns })
         };
 
         PartStream::new(stream::iter(parents.into_iter().map(part)))
@@ -455,14 +318,6 @@ async fn yield_once() {
         std::task::Poll::Pending
     })
     .await;
-}
-
-fn ids(rows: &[(&String, &Row)]) -> Vec<String> {
-    rows.iter().map(|(id, _)| (*id).clone()).collect()
-}
-
-fn show(after: Option<i64>) -> String {
-    after.map_or("–".to_owned(), |after| time(after + 1)[11..19].to_owned())
 }
 
 /// RFC 3339 of a time of the service.

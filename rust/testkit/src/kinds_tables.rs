@@ -18,8 +18,12 @@ pub(crate) const TABLES: &[&str] = &[
     "stated_export",
     "latest",
     "token",
+    "ordered_token",
+    "append_places",
+    "append_descending",
     "parents",
     "children",
+    "append_children",
     "below_rows",
     "below_windows",
     "below_places",
@@ -44,18 +48,19 @@ pub(crate) fn spec(table: &str, options: &Settings) -> Result<TableSpec> {
         sorted: false,
         split_by: None,
     };
-    let token = || Progress::Token { order: None, life: LIFE };
+    let token = |order| Progress::Token { order, life: LIFE };
     let rows = match table {
-        "descending" | "below_descending" => Progress::Descending { order },
-        "places" | "below_places" => Progress::OnePass { order },
+        "descending" | "append_descending" | "below_descending" => Progress::Descending { order },
+        "places" | "append_places" | "below_places" => Progress::OnePass { order },
         "first_by_place" | "below_rows" | "parents" => ascending(order),
         "export" => ascending(export),
         "stated_export" => ascending(Order { field: None, ..export }),
         "latest" => windows(Order { until: Until::Latest, ..order }),
         "below_windows" => windows(order),
-        "token" | "below_token" => token(),
+        "token" | "below_token" => token(None),
+        "ordered_token" => token(Some(order)),
         "below_all" => Progress::Snapshot,
-        "children" => Progress::Children {
+        "children" | "append_children" => Progress::Children {
             feed: "parents".to_owned(),
             key: FieldPath::field("id"),
             columns: vec![("parent".to_owned(), FieldPath::field("id"))],
@@ -63,10 +68,12 @@ pub(crate) fn spec(table: &str, options: &Settings) -> Result<TableSpec> {
         _ => return Err(Error::table_not_found(table, TABLES)),
     };
     let below = table.starts_with("below_");
-    let key: &[&str] = if below || table == "children" { &["parent", "id"] } else { &["id"] };
+    let below_others = below || table.ends_with("children");
+    let key: &[&str] = if below_others { &["parent", "id"] } else { &["id"] };
     let ingestion = match table {
         "below_all" => Ingestion::Snapshot,
         "token" => Ingestion::CdcWithDeletes,
+        _ if table.starts_with("append_") => Ingestion::Append,
         _ => Ingestion::Cdc,
     };
     let schema = TableSchema::new(vec![
@@ -78,7 +85,7 @@ pub(crate) fn spec(table: &str, options: &Settings) -> Result<TableSpec> {
     ]);
     let mut spec = TableSpec::new(schema, ingestion, key, rows);
     spec.first_by_place = table == "first_by_place";
-    spec.deletes = (table == "token").then(token);
+    spec.deletes = (table == "token").then(|| token(None));
     let per_request = options.integer("per_request").unwrap_or(1);
     let per_request = usize::try_from(per_request).unwrap_or(1);
     spec.parents = below.then_some(Parents { per_request });

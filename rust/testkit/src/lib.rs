@@ -4,6 +4,7 @@
 pub mod coercion;
 pub mod journal;
 pub mod kinds;
+mod kinds_answers;
 mod kinds_tables;
 pub mod list;
 pub mod misbehaving;

@@ -61,28 +61,39 @@ pub struct ListService {
     requests: AtomicUsize,
     hook: Mutex<Option<Hook>>,
     clock: Mutex<Option<Arc<dyn Clock>>>,
-    ignores_bounds: bool,
+    flaw: Option<Flaw>,
+}
+
+/// What a service does that no service should.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Flaw {
+    /// Sends everything, whatever it is asked for.
+    IgnoresBounds,
+    /// Names a next page after each page; those after the list's end are empty.
+    NamesEmptyPages,
+    /// Sends the first page whatever page it is asked for, and names a next one.
+    RepeatsFirstPage,
 }
 
 impl ListService {
     /// Registers an empty service under `name`.
     pub fn register(name: &str) -> Arc<Self> {
-        Self::put(name, false)
+        Self::put(name, None)
     }
 
-    /// Registers a service that sends everything whatever it is asked for.
-    pub fn register_ignoring_bounds(name: &str) -> Arc<Self> {
-        Self::put(name, true)
+    /// Registers an empty service that does what no service should.
+    pub fn register_with(name: &str, flaw: Flaw) -> Arc<Self> {
+        Self::put(name, Some(flaw))
     }
 
-    fn put(name: &str, ignores_bounds: bool) -> Arc<Self> {
+    fn put(name: &str, flaw: Option<Flaw>) -> Arc<Self> {
         let service = Arc::new(Self {
             rows: Mutex::default(),
             log: Mutex::default(),
             requests: AtomicUsize::new(0),
             hook: Mutex::default(),
             clock: Mutex::default(),
-            ignores_bounds,
+            flaw,
         });
         lock(&SERVICES).insert(name.to_owned(), service.clone());
         service
@@ -108,7 +119,8 @@ impl ListService {
         *lock(&self.clock) = Some(clock);
     }
 
-    /// Requests since the last call, each as `(since,page) -> ids`; `–` for no bound.
+    /// Requests since the last call, each as `(since,page) -> ids`, or `(since..upto,page) -> ids`
+    /// where there is an upper bound; `–` for no bound.
     pub fn take_log(&self) -> Vec<String> {
         std::mem::take(&mut *lock(&self.log))
     }
@@ -122,21 +134,25 @@ impl ListService {
         let mut list: Vec<(Option<Instant>, Value)> = rows
             .iter()
             .map(|row| (row["at"].as_str().and_then(Instant::parse), row.clone()))
-            .filter(|(at, _)| self.ignores_bounds || ask.wants(*at))
+            .filter(|(at, _)| self.flaw == Some(Flaw::IgnoresBounds) || ask.wants(*at))
             .collect();
         list.sort_by_key(|(at, row)| {
             let at = at.filter(|_| !ask.by_id);
             (at, row["id"].as_str().unwrap_or_default().to_owned())
         });
-        let start = (page - 1) * ask.per_page;
+        let repeats = self.flaw == Some(Flaw::RepeatsFirstPage);
+        let start = if repeats { 0 } else { (page - 1) * ask.per_page };
         let rows: Vec<&Value> =
             list.iter().skip(start).take(ask.per_page).map(|(_, r)| r).collect();
         let ids: Vec<&str> = rows.iter().filter_map(|r| r["id"].as_str()).collect();
-        let since = ask.since.map_or("–".to_owned(), |s| s.to_rfc3339(0)[11..19].to_owned());
-        lock(&self.log).push(format!("({since},{page}) -> {}", ids.join(" ")));
+        let time = |at: Instant| at.to_rfc3339(0)[11..19].to_owned();
+        let since = ask.since.map_or("–".to_owned(), time);
+        let upto = ask.upto.map_or(String::new(), |upto| format!("..{}", time(upto)));
+        lock(&self.log).push(format!("({since}{upto},{page}) -> {}", ids.join(" ")));
         let body = serde_json::to_vec(&rows).map_err(|e| Error::internal("json").source(e))?;
         let mut answer = Page::of(Records::array(Bytes::from(body)));
-        answer.last = start + ask.per_page >= list.len();
+        let endless = matches!(self.flaw, Some(Flaw::NamesEmptyPages | Flaw::RepeatsFirstPage));
+        answer.last = !endless && start + ask.per_page >= list.len();
         answer.server_date = lock(&self.clock).as_ref().map(|c| c.now());
 
         Ok(answer)
@@ -222,11 +238,12 @@ impl Connector for ListConnector {
     fn read_table(&self, read: ReadRequest) -> PageStream {
         debug_assert_eq!(read.feed, Feed::Rows);
         let instant = |c: &Option<lakeflow_core::Cursor>| c.as_ref().and_then(|c| c.instant());
+        let by_id = read.table == "pass";
         let ask = Ask {
-            since: instant(&read.after).map(|i| i.plus_nanos(1_000_000_000)),
+            since: instant(&read.after).filter(|_| !by_id).map(|i| i.plus_nanos(1_000_000_000)),
             upto: instant(&read.upto).filter(|_| read.table.ends_with("windows")),
             per_page: usize::try_from(read.options.integer("per_page").unwrap_or(100)).unwrap_or(1),
-            by_id: read.table == "pass",
+            by_id,
         };
         let service = self.0.clone();
         PageStream::new(stream::try_unfold((service, ask, 1), |(service, ask, page)| async move {

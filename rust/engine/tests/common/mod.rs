@@ -83,6 +83,23 @@ impl<S> Play<S> {
         }
     }
 
+    /// Another stream of the same service, with a checkpoint of its own.
+    pub fn sibling(&self) -> Self {
+        Self {
+            service: self.service.clone(),
+            engine: self.engine.clone(),
+            options: self.options.clone(),
+            clock: self.clock.clone(),
+            slices: 0,
+            stream: None,
+            start: "{}".into(),
+            blobs: HashMap::new(),
+            versions: Vec::new(),
+            single_drain: self.single_drain,
+            empty_moves: 0,
+        }
+    }
+
     /// Sets an option; the stream is opened anew.
     pub fn option(mut self, name: &str, value: &str) -> Self {
         self.options.set(name, value);
