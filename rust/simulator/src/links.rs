@@ -53,7 +53,12 @@ impl SourceState {
                 fitting += 1;
                 for _ in 0..times {
                     let (place, record) = self.derive(collection, &place.1, &origin)?;
-                    self.table(&place)?.upsert(record, None)?;
+                    let most = self.most.get(&place).copied();
+                    let table = self.table(&place)?;
+                    if most.is_some_and(|most| table.len() as u64 >= most) {
+                        break;
+                    }
+                    table.upsert(record, None)?;
                 }
             }
         }

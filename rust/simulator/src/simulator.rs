@@ -250,7 +250,8 @@ impl Builder {
     }
 
     /// The number of generated records of a collection, or of one scope of it
-    /// (`acme/widgets/issues`); without a scope the default one is meant.
+    /// (`acme/widgets/issues`); without a scope the default one is meant. Of a collection whose
+    /// records come with those of another, the most that it begins with.
     pub fn rows(mut self, source: &str, collection: &str, rows: u64) -> Self {
         self.setup(source).rows.push((collection.to_owned(), rows));
         self

@@ -37,6 +37,8 @@ pub(crate) struct SourceState {
     pub(crate) tables: BTreeMap<Place, Table>,
     /// Collections whose records come from those of others and were made, with the next index.
     pub(crate) derived: BTreeMap<String, u64>,
+    /// How many of those records a place has at the start, at most.
+    pub(crate) most: BTreeMap<Place, u64>,
     /// The passwords, keys and tokens that are accepted; none: any that is not blank, unless
     /// tokens must be issued.
     pub(crate) credentials: BTreeSet<String>,
@@ -293,13 +295,17 @@ impl World {
     fn regenerate(&mut self, source: &str, collection: &str, rows: u64) -> Result<()> {
         let state = self.source_mut(source)?;
         let place = state.default_place(collection)?;
-        if let Some(from) = state.corpus.origin(&place.0) {
-            return Err(Error::config(format!(
-                "records of '{collection}' come with those of '{}': give its number of rows",
+        match state.corpus.origin(&place.0) {
+            Some(from) if from.is_one_each() => Err(Error::config(format!(
+                "each record of '{}' has one of '{collection}': give its number of rows",
                 from.collection
-            )));
+            ))),
+            Some(_) => {
+                state.most.insert(place, rows);
+                Ok(())
+            }
+            None => state.fill(&place, rows),
         }
-        state.fill(&place, rows)
     }
 }
 
@@ -316,6 +322,7 @@ impl SourceState {
             corpus: Arc::new(corpus),
             tables: BTreeMap::new(),
             derived: BTreeMap::new(),
+            most: BTreeMap::new(),
             credentials: setup.credentials.clone(),
             oauth: setup.oauth.clone().map(|oauth| TokenServer::new(oauth, seed)),
             rates: Rates::new(&spec.rate_limit, setup.rate_limit, setup.enforce_rate_limits),
@@ -394,7 +401,11 @@ impl SourceState {
             None => (place.clone(), self.next_record(place)?),
         };
         for field in &spec.touch.stamp_new {
-            record.set_at(field, json_of(&stamp));
+            let where_set = field.strip_suffix('?');
+            let is_set = |field| record.get(field).is_some_and(|v| v.as_str() > Some(""));
+            if where_set.is_none_or(is_set) {
+                record.set_at(where_set.unwrap_or(field), json_of(&stamp));
+            }
         }
         for field in &spec.touch.stamp_epoch {
             record.set_at(field, now.seconds().to_string());

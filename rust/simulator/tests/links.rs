@@ -199,11 +199,15 @@ async fn lists_choose_hide_and_refuse_as_described() {
 }
 
 #[tokio::test]
-async fn the_number_of_records_that_come_from_others_is_theirs() {
-    let builder = frozen().0.spec("shop", ENDPOINTS, CORPUS).rows("shop", "lines", 5);
-    let error = builder.start().await.err().unwrap();
+async fn one_record_each_has_no_number_of_its_own_and_many_have_a_most() {
+    let builder = || frozen().0.spec("shop", ENDPOINTS, CORPUS);
+    let error = builder().rows("shop", "receipts", 5).start().await.err().unwrap();
     assert_eq!(
         error.message(),
-        "records of 'lines' come with those of 'orders': give its number of rows"
+        "each record of 'orders' has one of 'receipts': give its number of rows"
     );
+    for (most, lines) in [(2, 2), (5, 3)] {
+        let simulator = builder().rows("shop", "1/lines", most).start().await.unwrap();
+        assert_eq!(simulator.records("shop", "1/lines").unwrap().len(), lines, "{most}");
+    }
 }

@@ -256,7 +256,7 @@ pub(crate) struct TouchSpec {
     pub(crate) stamp_epoch: Vec<String>,
     /// Field that grows by one.
     pub(crate) increment: Option<String>,
-    /// Fields of a new record that are set to the present time.
+    /// Fields of a new record that are set to the present time; `field?` only where it has a text.
     pub(crate) stamp_new: Vec<String>,
 }
 
