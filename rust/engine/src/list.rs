@@ -6,7 +6,7 @@ use crate::one_pass::{OnePass, Snapshot};
 use crate::token::Token;
 use crate::walk::{Reading, Step};
 use crate::windows::Windows;
-use lakeflow_core::{Cursor, Progress, Result};
+use lakeflow_core::{Cursor, Progress, ReadRequest, Result};
 
 /// How a list is walked.
 pub(crate) enum List {
@@ -42,7 +42,9 @@ impl List {
             }
             Progress::Windows { order, window, sorted, .. } => {
                 if from.is_none() {
-                    from = table.connector.oldest(&reading.request()).await?;
+                    let upto = reading.until.clone();
+                    let request = ReadRequest { upto, ..reading.request() };
+                    from = table.connector.oldest(&request).await?;
                 }
                 let cap = table.settings.integer("max_records_per_batch").unwrap_or(i64::MAX);
                 let cap = u64::try_from(cap).unwrap_or(u64::MAX);

@@ -3,8 +3,8 @@
 use crate::table::Table;
 use lakeflow_arrow::{RowScan, hash_bytes, json_text, scan_rows};
 use lakeflow_core::{
-    Comparable, Cursor, Error, ErrorKind, Feed, Instant, Order, Page, Records, Result, Resume,
-    canonical_json,
+    Comparable, Cursor, CursorKind, Error, ErrorKind, Feed, Instant, Order, Page, Records, Result,
+    Resume, canonical_json,
 };
 
 /// A page whose rows are located and whose order values are known.
@@ -13,7 +13,7 @@ pub(crate) struct ScannedPage {
     pub(crate) scan: RowScan,
     /// Taps whose value is a column that the connector or the engine adds.
     added: Vec<Option<Added>>,
-    /// Order value of each row; `None` where it is null or the feed has no order.
+    /// Order value of each row; `None` where it is null or blank, or the feed has no order.
     pub(crate) order: Vec<Option<Comparable>>,
     /// Largest order value of the page, as the service wrote it.
     pub(crate) max: Option<Cursor>,
@@ -60,6 +60,10 @@ impl ScannedPage {
     fn read_order(&mut self, table: &Table, order: &Order, tap: usize, first: u64) -> Result<()> {
         for row in 0..self.scan.len() {
             let Some(raw) = self.tap(row, tap) else { continue };
+            // Services write so what has not happened yet.
+            if raw == b"\"\"" && order.kind != CursorKind::Text {
+                continue;
+            }
             let value =
                 json_text(raw).and_then(|text| Cursor::parse(order.kind, &text)).map_err(|e| {
                     let column = order.field.as_ref().map(ToString::to_string);

@@ -152,13 +152,30 @@ async fn figures_of_reports_are_refreshed_for_as_many_days_as_wished() {
 
     let columns = ["id", "emails_sent"];
     assert_eq!(reader.drain(&columns).await, ["old 1", "b 2", "a 3"]);
-    assert_eq!(service.take_log()[0], "/reports count=1000 fields=reports.send_time,total_items");
+    let times = "/reports before_send_time=2031-03-01T12:00:01+00:00 count=1000 \
+                 fields=reports.send_time,total_items";
+    assert_eq!(service.take_log()[0], times);
 
     account.put("/reports", report("a", "2031-02-20T10:00:00+00:00", 30));
     account.put("/reports", report("old", "2031-01-01T10:00:00+00:00", 10));
     account.put("/reports", report("new", "2031-03-01T11:00:00+00:00", 4));
     assert_eq!(reader.drain(&columns).await, ["a 30", "new 4"]);
     assert_eq!(reader.drain(&columns).await, [""; 0]);
+}
+
+#[tokio::test]
+async fn a_blank_time_is_none() {
+    let answer = |_: &Ask| {
+        let reports = json!([
+            {"id": "unsent", "send_time": ""},
+            {"id": "sent", "send_time": "2031-02-28T10:00:00+00:00"},
+        ]);
+        Answer::json(&json!({"reports": reports, "total_items": 2}))
+    };
+    let service = Service::start(answer).await;
+
+    let rows = reader(&service, "reports").drain(&["id", "send_time"]).await;
+    assert_eq!(rows, ["unsent ", "sent 2031-02-28T10:00:00+00:00"]);
 }
 
 #[tokio::test]

@@ -35,6 +35,7 @@ pub(super) const TABLES: Tables = Tables(&[
     paged(Table::new("lists", "/lists", schemas::lists))
         .cdc(&["id"], "date_created")
         .one_pass(By::instants("date_created", Step::SECOND).refresh_all())
+        .grows_by("date_created")
         .query(&[
             ("sort_field", "date_created"),
             ("sort_dir", "ASC"),

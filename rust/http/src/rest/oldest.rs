@@ -7,8 +7,8 @@ use lakeflow_core::{Cursor, FieldPath, Page, ReadRequest, Result};
 use serde_json::Value;
 
 impl Table {
-    /// The lowest order value, that of the first row if the service sorts, else of all rows;
-    /// `None`: the table is empty.
+    /// The lowest order value, that of the first row if the service sorts, else of all rows up to
+    /// the end of `read`, so that a list to which new ones come has an end; `None`: there is none.
     ///
     /// # Errors
     /// Those of the requests; [`ErrorKind::DataInvalid`](lakeflow_core::ErrorKind::DataInvalid) for
@@ -19,6 +19,7 @@ impl Table {
         let first = ReadRequest {
             parts: read.parts.clone(),
             page_rows: sorted.then_some(1),
+            upto: read.upto.clone().filter(|_| !sorted),
             ..whole(read)
         };
         let mut pages = self.pages(client, &first);
