@@ -48,13 +48,17 @@ pub static SOURCE: Source = Source {
         .default("5"),
     ],
     kit_options: lakeflow_http::OPTIONS,
-    table_options: &[OptionSpec::new(
-        "lookback_seconds",
-        OptionKind::Integer { min: 0, max: 31_536_000 },
-        "How far before the last cursor each run looks for records that the search index showed \
-             late.",
-    )
-    .default("300")],
+    table_options: &[
+        OptionSpec::new(
+            "lookback_seconds",
+            OptionKind::Integer { min: 0, max: 31_536_000 },
+            "How far before the last cursor each run looks for records that the search index \
+             showed late.",
+        )
+        .default("300"),
+        OptionSpec::new("limit", OptionKind::Integer { min: 1, max: 100 }, "Records per page.")
+            .default("100"),
+    ],
     build: |context| Ok(Arc::new(HubSpot { api: Arc::new(Api::new(context)?) })),
 };
 

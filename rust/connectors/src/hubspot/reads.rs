@@ -3,20 +3,21 @@
 use super::api::Api;
 use super::objects::Object;
 use super::rows::{self, Associations};
+use bytes::Bytes;
 use futures::future::try_join_all;
 use lakeflow_core::{
-    Cursor, CursorKind, Error, JsonScalar, Page, PageStream, Position, ReadRequest, Records,
-    Result, Resume, Rows, Step,
+    Cursor, CursorKind, Error, Instant, JsonScalar, Page, PageStream, Position, ReadRequest,
+    Records, Result, Resume, Rows, Step,
 };
 use lakeflow_http::paginate::{CursorToken, Keyset, Next, Parsed, Search, pages, pages_then};
 use lakeflow_http::rest::Spelling;
 use lakeflow_http::{Chunks, Request, Response, details, envelope, path};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, HashSet};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
-/// Records of a page: a list gives 100 at most, and so many may be asked for by id at once.
-const PAGE: usize = 100;
+/// Records that may be asked for by id at once; no page is longer.
+const MOST_IDS: usize = 100;
 
 /// Hits of a search, over all its pages.
 const MOST_HITS: u64 = 10_000;
@@ -39,6 +40,8 @@ struct Reader {
     names: Vec<String>,
     /// Those that lists and searches ask for.
     listed: Vec<String>,
+    /// Records of a page.
+    page: i64,
 }
 
 /// Records: listed by place where there is no lower bound, else searched by time of change.
@@ -50,7 +53,8 @@ pub(super) async fn rows(api: Arc<Api>, read: ReadRequest) -> Result<PageStream>
     }
     let narrow = names.iter().map(|name| name.len() + 3).sum::<usize>() <= MOST_NAMES;
     let listed = if narrow { names.clone() } else { vec![object.changed.to_owned()] };
-    let reader = Arc::new(Reader { api, object, names, listed });
+    let page = page_size(&read);
+    let reader = Arc::new(Reader { api, object, names, listed, page });
 
     match &read.after {
         Some(after) if read.at.is_none() => reader.search(after, read.upto.as_ref()),
@@ -71,9 +75,13 @@ pub(super) async fn deletes(api: Arc<Api>, read: ReadRequest) -> Result<PageStre
     }))
 }
 
+fn page_size(read: &ReadRequest) -> i64 {
+    read.options.integer("limit").unwrap_or(100)
+}
+
 fn list_request(object: &Object, read: &ReadRequest, archived: bool) -> Result<Request> {
     let request = Request::get(path(&["crm", "v3", "objects", &object.path])?)
-        .query("limit", PAGE)
+        .query("limit", page_size(read))
         .query("archived", archived);
 
     Ok(match read.at.as_ref().and_then(|at| at.text(PLACE)) {
@@ -90,6 +98,17 @@ fn listed(response: &Response) -> Result<Parsed> {
     let page = Page { resume: Resume::At(place), ..parsed.page };
 
     Ok(Parsed::from(page).next(parsed.next))
+}
+
+/// Whether all of these records were made after `began`. New ones come at the end of a list, so such
+/// a page ends it: the next read finds them by their time of change, however fast they come.
+fn all_made_after(began: Instant, records: &Records) -> bool {
+    let made_after = |(_, record): &(String, Bytes)| {
+        let made = envelope::object(record).and_then(|record| record.text("createdAt"));
+        made.is_ok_and(|made| made.as_deref().and_then(Instant::parse) > Some(began))
+    };
+
+    rows::records(records).is_ok_and(|found| !found.is_empty() && found.iter().all(made_after))
 }
 
 /// The records of a page and the token of the next.
@@ -110,7 +129,15 @@ impl Reader {
         let first = first.query("properties", self.listed.join(","));
         let client = self.api.client.clone();
 
-        Ok(pages_then(client, first, CursorToken::query(PLACE), listed, move |page| {
+        let began = OnceLock::new();
+        let parse = move |response: &Response| {
+            let parsed = listed(response)?;
+            let began = response.date.map(|date| *began.get_or_init(|| date));
+            let grown = began.is_some_and(|began| all_made_after(began, &parsed.page.upserts));
+            Ok(if grown { parsed.next(Next::End) } else { parsed })
+        };
+
+        Ok(pages_then(client, first, CursorToken::query(PLACE), parse, move |page| {
             self.clone().complete(page)
         }))
     }
@@ -165,7 +192,7 @@ impl Reader {
         let body = json!({
             "filterGroups": [{"filters": filters}],
             "sorts": [{"propertyName": sort, "direction": "ASCENDING"}],
-            "limit": PAGE,
+            "limit": self.page,
             "properties": self.listed,
         });
 
@@ -201,7 +228,7 @@ impl Reader {
         let answers = |response: &Response| {
             rows::records(&Records::array(envelope::object(&response.body)?.array("results")?))
         };
-        let chunks = Chunks { ids: PAGE, at_once: 1 };
+        let chunks = Chunks { ids: MOST_IDS, at_once: 1 };
         let found = details(&self.api.client, &ids, chunks, request, answers).await?;
         let pairs = records.into_iter().zip(found);
 
