@@ -178,7 +178,8 @@ impl Bench {
 
     /// All rows: by a drain, or by a batch read where the table cannot be streamed.
     pub async fn read_as_meant(&self, more: &[(&str, &str)]) -> Result<Vec<Row>> {
-        if self.streamable().await? {
+        let description = self.engine.describe(&self.options(more)).await?.to_json();
+        if description["streamable"] == true {
             Ok(self.stream(more).drain().await?.rows)
         } else {
             self.read(more, None).await

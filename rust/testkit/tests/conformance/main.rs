@@ -88,9 +88,7 @@ macro_rules! conformance {
 conformance! {
     example => EXAMPLE,
     github => GITHUB,
-    #[ignore = "does not hold yet, see docs/progress.md"]
     hubspot => HUBSPOT,
-    #[ignore = "does not hold yet, see docs/progress.md"]
     mailchimp => MAILCHIMP,
     shopify => SHOPIFY,
     zendesk => ZENDESK,
