@@ -6,12 +6,16 @@
 mod played;
 
 use lakeflow_core::ErrorKind;
-use lakeflow_simulator::Simulator;
+use lakeflow_simulator::{Builder, Simulator};
 use played::{Played, status};
 use serde_json::{Value, json};
 
 async fn hubspot() -> Played {
-    let simulator = Simulator::builder().source("hubspot").start().await.unwrap();
+    played(Simulator::builder()).await
+}
+
+async fn played(builder: Builder) -> Played {
+    let simulator = builder.source("hubspot").start().await.unwrap();
     let options = [
         ("access_token", "canary-token"),
         ("requests_per_10_seconds", "100000"),
@@ -103,6 +107,54 @@ async fn associations_stay_when_a_record_changes() {
 
     let (rows, _) = played.drain(&options, &columns, (&end, 10_000, false)).await;
     assert_eq!(&rows, std::slice::from_ref(before));
+}
+
+#[tokio::test]
+async fn long_lists_of_associations_are_read_whole() {
+    let played = hubspot().await;
+    let rows = played.batch(&played.options("companies", &[]), &["id", "contacts"]).await.unwrap();
+    let row = rows.iter().find(|row| row[0] == "2100001").unwrap();
+    let mut found: Vec<&str> = row[1].trim_matches(['[', ']']).split(", ").collect();
+    let associations = played.records("associations");
+    let of_company = associations.iter().filter(|a| a["key"] == "companies/2100001/contacts");
+    let mut expected: Vec<&str> = of_company.map(|a| a["toId"].as_str().unwrap()).collect();
+    found.sort_unstable();
+    expected.sort_unstable();
+
+    assert!(expected.len() > 200, "three pages of 100: {}", expected.len());
+    assert_eq!(found, expected);
+}
+
+#[tokio::test]
+async fn more_records_of_one_time_than_a_search_gives_come_once() {
+    let at = "2025-01-01T00:00:00.000Z";
+    let vehicle = |n: u64| {
+        let id = n.to_string();
+        let properties =
+            json!({"hs_object_id": id, "hs_createdate": at, "hs_lastmodifieddate": at});
+        json!({"id": id, "properties": properties, "createdAt": at, "updatedAt": at,
+               "archived": false})
+    };
+    let vehicles: Vec<Value> = (1..=10_150).map(vehicle).collect();
+    let builder = Simulator::builder().records("hubspot", "p7000001_vehicles", vehicles.clone());
+    let played = played(builder).await;
+    let offset = r#"{"updatedAt": "2024-12-31T23:59:59.000Z"}"#;
+    let options = played.options("vehicles", &[("lookback_seconds", "0")]);
+    let (mut rows, _) = played.drain(&options, &["id"], (offset, 1_000_000, false)).await;
+
+    rows.sort();
+    assert!(rows == ids(&vehicles, false), "{} rows of {}", rows.len(), vehicles.len());
+}
+
+#[tokio::test]
+async fn tables_and_properties_are_asked_for_once_a_read() {
+    let played = hubspot().await;
+    played.batch(&played.options("vehicles", &[]), &["id"]).await.unwrap();
+    let asked = played.asked();
+    let discovery = asked.iter().map(|(path, _)| path).filter(|path| !path.contains("/objects/"));
+
+    let once = ["/crm/v3/schemas", "/crm/v3/properties/2-3456789"];
+    assert_eq!(discovery.collect::<Vec<_>>(), once);
 }
 
 #[tokio::test]
