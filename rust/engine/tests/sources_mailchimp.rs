@@ -1,10 +1,14 @@
 //! What is peculiar to Mailchimp, through the engine.
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
+#[path = "common/played.rs"]
+mod played;
 mod service;
 
 use lakeflow_connectors::mailchimp::SOURCE;
 use lakeflow_core::{ErrorKind, Instant};
+use lakeflow_simulator::Simulator;
+use played::Played;
 use serde_json::{Value, json};
 use service::{Answer, Ask, Reader, Service};
 use std::collections::BTreeMap;
@@ -76,8 +80,8 @@ fn reader(service: &Service, table: &str) -> Reader {
     )
 }
 
-fn campaign(id: &str, create_time: &str) -> Value {
-    json!({"id": id, "create_time": create_time, "send_time": ""})
+fn report(id: &str, send_time: &str) -> Value {
+    json!({"id": id, "send_time": send_time})
 }
 
 #[tokio::test]
@@ -90,26 +94,24 @@ async fn rows_on_the_edges_of_windows_arrive_without_lookback() {
         ("d", "2031-02-27T10:00:01+00:00"),
         ("e", "2031-03-01T11:59:59+00:00"),
     ] {
-        account.put("/campaigns", campaign(id, at));
+        account.put("/reports", report(id, at));
     }
     let service = serving(&account).await;
-    let mut reader =
-        reader(&service, "campaigns").option("lookback_seconds", "0").option("count", "2");
+    let mut reader = reader(&service, "reports").option("lookback_seconds", "0");
 
     assert_eq!(reader.drain(&["id"]).await, ["a", "b", "c", "d", "e"]);
     let log = service.take_log();
     assert_eq!(
         log[..2],
         [
-            "/campaigns count=1 exclude_fields=campaigns._links,_links sort_dir=ASC \
-             sort_field=create_time",
-            "/campaigns before_create_time=2031-02-27T10:00:00+00:00 count=2 \
-             exclude_fields=campaigns._links,_links since_create_time=2031-02-26T09:59:59+00:00 \
-             sort_dir=ASC sort_field=create_time",
+            "/reports before_send_time=2031-03-01T12:00:01+00:00 count=1000 \
+             fields=reports.send_time,total_items",
+            "/reports before_send_time=2031-02-27T10:00:00+00:00 count=1000 \
+             exclude_fields=reports._links,_links since_send_time=2031-02-26T09:59:59+00:00",
         ]
     );
 
-    account.put("/campaigns", campaign("f", "2031-03-01T12:00:00+00:00"));
+    account.put("/reports", report("f", "2031-03-01T12:00:00+00:00"));
     reader.now("2031-03-01T12:00:00Z");
     assert_eq!(reader.drain(&["id"]).await, ["f"]);
     assert_eq!(reader.drain(&["id"]).await, [""; 0]);
@@ -118,11 +120,11 @@ async fn rows_on_the_edges_of_windows_arrive_without_lookback() {
 #[tokio::test]
 async fn an_old_account_costs_few_requests_where_nothing_happened() {
     let account = Account::default();
-    account.put("/campaigns", campaign("old", "2011-03-01T10:00:00+00:00"));
-    account.put("/campaigns", campaign("new", "2031-02-28T10:00:00+00:00"));
+    account.put("/reports", report("old", "2011-03-01T10:00:00+00:00"));
+    account.put("/reports", report("new", "2031-02-28T10:00:00+00:00"));
     let service = serving(&account).await;
 
-    assert_eq!(reader(&service, "campaigns").batch(&["id"]).await.unwrap(), ["old", "new"]);
+    assert_eq!(reader(&service, "reports").batch(&["id"]).await.unwrap(), ["old", "new"]);
     let requests = service.take_log().len();
     assert!(requests < 30, "{requests} requests for 7,300 days");
 }
@@ -239,6 +241,23 @@ async fn members_of_every_audience_come_with_those_that_are_archived() {
     let error = none.batch(&columns).await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::ConfigInvalid);
     assert!(error.to_string().contains("option 'list_id'"), "{error}");
+}
+
+#[tokio::test]
+async fn a_first_read_of_a_sorted_list_costs_a_request_for_each_page() {
+    let simulator = Simulator::builder().source("mailchimp").start().await.unwrap();
+    let played = Played::new("mailchimp", simulator, &[("api_key", "canary-us21")]);
+    let base_url = played.simulator.base_url("mailchimp") + "/3.0";
+    let mut counts = Vec::new();
+    for table in ["campaigns", "members"] {
+        let options = played.options(table, &[("base_url", &base_url)]);
+        played.batch(&options, &["id"]).await.unwrap();
+        counts.push((table, played.asked().len()));
+    }
+
+    // 3,700 campaigns; members of twelve audiences, with and without the archived, one of which has
+    // three pages.
+    assert_eq!(counts, [("campaigns", 4), ("members", 27)]);
 }
 
 #[tokio::test]

@@ -56,7 +56,7 @@ pub static SOURCE: Source = Source {
             "Length of the first time window; later ones adapt.",
         )
         .default("86400")
-        .tables(&["campaigns", "reports", "members"]),
+        .tables(&["reports"]),
         OptionSpec::new(
             "lookback_seconds",
             OptionKind::Integer { min: 0, max: 31_536_000 },

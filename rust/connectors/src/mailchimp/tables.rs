@@ -16,7 +16,7 @@ const SPELLING: Spelling = Spelling::Offset { digits: 0 };
 pub(super) const TABLES: Tables = Tables(&[
     paged(Table::new("campaigns", "/campaigns", schemas::campaigns))
         .cdc(&["id"], "create_time")
-        .sorted_windows(By::instants("create_time", Step::SECOND).refresh_days(REFRESH))
+        .ascending(By::instants("create_time", Step::SECOND).refresh_days(REFRESH), 1)
         .query(&[
             ("sort_field", "create_time"),
             ("sort_dir", "ASC"),
@@ -44,7 +44,7 @@ pub(super) const TABLES: Tables = Tables(&[
         .rows("lists"),
     paged(Table::new("members", "/lists/{parent.list_id}/members", schemas::members))
         .cdc(&["list_id", "id"], "last_changed")
-        .sorted_windows(By::instants("last_changed", Step::SECOND))
+        .ascending(By::instants("last_changed", Step::SECOND), 1)
         .under_parents(1)
         .query(&[
             ("sort_field", "last_changed"),
