@@ -27,6 +27,8 @@ pub(crate) struct Ascending {
     unvalued: Walks,
     /// Whether a page lay wholly below the range: its end is then the end of all there is.
     unbounded: bool,
+    /// Whether the reading under way asked for all of the range and has shown no row.
+    empty: bool,
     /// Last page's explicit place, and a digest of its rows, to notice a service that does not move.
     last_place: Option<Cursor>,
     last_listing: u64,
@@ -51,6 +53,7 @@ impl Ascending {
             group: None,
             unvalued: Walks::default(),
             unbounded: false,
+            empty: false,
             last_place: None,
             last_listing: 0,
             done: false,
@@ -67,6 +70,7 @@ impl Ascending {
                 Some(pages) => pages,
                 closed => {
                     // A group that is walked again is asked for by its value alone.
+                    self.empty = self.group.is_none();
                     let upto = if self.group.is_some() { &self.from } else { &self.upto };
                     closed.insert(reading.open(self.from.as_ref(), upto.as_ref()))
                 }
@@ -77,6 +81,7 @@ impl Ascending {
             };
             let page = reading.scan(page)?;
             self.count += 1;
+            self.empty &= page.len() == 0;
             let delivery = match &self.group {
                 Some(_) => self.group_page(reading, page)?,
                 None => self.page(reading, page)?,
@@ -190,7 +195,7 @@ impl Ascending {
             }
             return Ok(());
         };
-        if self.unbounded {
+        if self.unbounded || self.empty {
             self.done = true;
         } else if !walks.all_seen(value.raw())? {
             self.pages = None;
