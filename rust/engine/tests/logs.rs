@@ -11,7 +11,7 @@ mod entry;
 #[path = "../../testkit/tests/conformance/rows.rs"]
 mod rows;
 
-use bench::{Bench, canary};
+use bench::Bench;
 use lakeflow_simulator::{Fault, FaultKind};
 use std::fmt::{Debug, Write};
 use std::sync::{Arc, Mutex};
@@ -72,7 +72,7 @@ async fn no_log_line_shows_a_credential() {
     for entry in entries::ENTRIES {
         for case in entry.tables {
             let bench = Bench::start(**entry, *case).await.unwrap();
-            let secrets: Vec<String> = entry.secrets.iter().map(|s| canary(s)).collect();
+            let secrets: Vec<String> = entry.secrets.iter().map(|s| bench.canary(s)).collect();
             let echo = format!("{{\"message\": \"unknown: {}\"}}", secrets.join(" "));
             for kind in [
                 FaultKind::Status { code: 500, headers: Default::default(), body: Some(echo) },

@@ -6,6 +6,7 @@ pub mod journal;
 pub mod kinds;
 mod kinds_answers;
 mod kinds_tables;
+pub mod kit;
 pub mod list;
 pub mod misbehaving;
 

@@ -8,9 +8,10 @@ use lakeflow_core::{
     Settings,
 };
 use lakeflow_engine::{Engine, FRAMEWORK_OPTIONS, PLATFORM_OPTIONS, SliceRequest, TableStream};
-use lakeflow_simulator::{Grow, Simulator};
+use lakeflow_simulator::{Grow, OAuth, Simulator};
 use std::collections::HashMap;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// A read or drain of more rows than this does not end.
 const MAX_ROWS: usize = 20_000;
@@ -32,6 +33,9 @@ pub const HOUR: i64 = 3_600;
 pub struct Bench {
     pub entry: Entry,
     pub case: TableCase,
+    /// Of this bench, in its credentials: a simulator may get the port of an earlier one, and what
+    /// the kit knows of address and credential must not go over to it.
+    number: usize,
     pub simulator: Simulator,
     pub clock: Arc<ManualClock>,
     pub engine: Engine,
@@ -61,6 +65,9 @@ impl Bench {
     /// Starts the simulator. Half of the records that can change were changed in one moment, so
     /// that equal cursors lie across pages and slices.
     pub async fn start(entry: Entry, case: TableCase) -> Result<Self> {
+        static STARTED: AtomicUsize = AtomicUsize::new(0);
+        let number = STARTED.fetch_add(1, Ordering::Relaxed);
+        let canary = |option: &str| canary(option, number);
         let clock = Arc::new(ManualClock::new(Instant::from_parts(START, 0)));
         let mut builder = Simulator::builder().clock(clock.clone()).source(entry.spec);
         builder = builder.rate_limit(entry.spec, UNLIMITED);
@@ -70,9 +77,17 @@ impl Bench {
         if let [secret] = entry.secrets {
             builder = builder.credential(entry.spec, &canary(secret));
         }
+        if entry.renews_tokens {
+            let oauth = OAuth {
+                client_secret: canary("client_secret"),
+                refresh_token: canary("refresh_token"),
+                ..OAuth::default()
+            };
+            builder = builder.oauth_with(entry.spec, oauth);
+        }
         let simulator = builder.start().await?;
         let engine = Engine::new(vec![entry.source], clock.clone());
-        let bench = Self { entry, case, simulator, clock, engine };
+        let bench = Self { entry, case, number, simulator, clock, engine };
         if let Change::Touch(key) = case.change {
             bench.later(HOUR);
             let records = bench.simulator.records(entry.spec, case.collection)?;
@@ -110,13 +125,18 @@ impl Bench {
         .into_iter()
         .collect();
         for secret in self.entry.secrets {
-            options.set(*secret, canary(secret));
+            options.set(*secret, self.canary(secret));
         }
         for (name, value) in self.entry.options.iter().chain(self.case.options).chain(more) {
             options.set(*name, *value);
         }
 
         options
+    }
+
+    /// The credential that this bench gives for an option.
+    pub fn canary(&self, option: &str) -> String {
+        canary(option, self.number)
     }
 
     /// The connector itself.
@@ -138,7 +158,11 @@ impl Bench {
 
     /// Schema and metadata as a door gets them.
     pub async fn describe(&self) -> Result<serde_json::Value> {
-        Ok(self.engine.describe(&self.options(&[])).await?.to_json())
+        self.describe_with(&[]).await
+    }
+
+    async fn describe_with(&self, more: &[(&str, &str)]) -> Result<serde_json::Value> {
+        Ok(self.engine.describe(&self.options(more)).await?.to_json())
     }
 
     /// The whole table, or `columns` of it.
@@ -178,8 +202,7 @@ impl Bench {
 
     /// All rows: by a drain, or by a batch read where the table cannot be streamed.
     pub async fn read_as_meant(&self, more: &[(&str, &str)]) -> Result<Vec<Row>> {
-        let description = self.engine.describe(&self.options(more)).await?.to_json();
-        if description["streamable"] == true {
+        if self.describe_with(more).await?["streamable"] == true {
             Ok(self.stream(more).drain().await?.rows)
         } else {
             self.read(more, None).await
@@ -317,9 +340,8 @@ impl Stream {
     }
 }
 
-/// The credential that the suite gives for an option.
-pub fn canary(option: &str) -> String {
-    format!("canary-{option}-7f3a91c4")
+fn canary(option: &str, number: usize) -> String {
+    format!("canary-{option}-{number}-7f3a91c4")
 }
 
 fn ends(rows: usize) -> Result<()> {

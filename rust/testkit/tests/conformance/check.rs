@@ -14,7 +14,7 @@ use std::time::Duration;
 const PATIENCE: Duration = Duration::from_secs(120);
 
 /// Checks that run at the same time: most of them wait for pauses and answers.
-const AT_ONCE: usize = 8;
+const AT_ONCE: usize = 24;
 
 /// Checks that one test function runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -65,6 +65,7 @@ checks! {
         keys_are_unique,
         required_columns_are_filled,
         every_column_is_filled,
+        no_row_is_blank,
         projection_changes_no_value,
     }
     Drains: drains {
@@ -92,6 +93,7 @@ checks! {
         false_gzip,
         black_hole,
         repeated_token,
+        cycling_tokens,
         foreign_link,
         foreign_redirect,
         lasting_server_error,

@@ -6,7 +6,8 @@ use lakeflow_simulator::Simulator;
 use serde_json::{Value, json};
 
 /// The sources for which the suite holds.
-pub static ENTRIES: &[&Entry] = &[&EXAMPLE, &GITHUB, &HUBSPOT, &MAILCHIMP, &SHOPIFY, &ZENDESK];
+pub static ENTRIES: &[&Entry] =
+    &[&EXAMPLE, &GITHUB, &HUBSPOT, &MAILCHIMP, &SHOPIFY, &ZENDESK, &KIT_WITH_REFRESH];
 
 pub static EXAMPLE: Entry = Entry::new(&lakeflow_connectors::example::SOURCE)
     .options(&[("username", "u")])
@@ -239,6 +240,37 @@ fn comments(simulator: &Simulator) -> usize {
 
     children.filter(|child| child["event_type"] == "Comment").count()
 }
+
+const KIT: Entry = Entry::new(&lakeflow_testkit::kit::KIT);
+
+const KIT_TABLES: &[TableCase] = &[
+    // Half of the orders changed in one moment, which is more than a search reaches: a drain without
+    // news reads them again, by id.
+    TableCase::new("orders", "orders").page(10).change(Change::Touch("id")).quiet_requests(20),
+    TableCase::new("units", "units").page(10),
+    TableCase::new("bins", "bins").page(10).follows("GET /kit/bins?page="),
+    TableCase::new("shelves", "shelves").page(10).follows("GET /kit/shelves?page="),
+    TableCase::new("moves", "moves").page(10).follows("token '"),
+    TableCase::new("labels", "labels").page(10).follows("page 1 "),
+    TableCase::new("parts", "parts").page(10).follows("token '"),
+];
+
+/// The testkit's connector with a refresh token that is replaced by each use.
+pub static KIT_WITH_REFRESH: Entry = KIT
+    .options(&[("client_id", "client-1")])
+    .secrets(&["client_secret", "refresh_token"])
+    .renews_tokens()
+    .tables(KIT_TABLES);
+
+/// Its other logins; a search is enough to tell them apart.
+pub static KIT_WITH_CLIENT: Entry = KIT
+    .options(&[("client_id", "client-1")])
+    .secrets(&["client_secret"])
+    .renews_tokens()
+    .some_tables(KIT_TABLES.split_at(1).0);
+pub static KIT_WITH_TOKEN: Entry =
+    KIT.secrets(&["access_token"]).some_tables(KIT_TABLES.split_at(1).0);
+pub static KIT_WITH_KEY: Entry = KIT.secrets(&["key"]).tables(KIT_TABLES);
 
 /// What the service does when an order is deleted.
 fn delete_order(simulator: &Simulator, now: Instant) {

@@ -22,8 +22,11 @@ pub struct Entry {
     pub secrets: &'static [&'static str],
     /// Records by collection, where the default is more than a fast test needs.
     pub corpus: &'static [(&'static str, u64)],
-    /// Whether a rejected token is renewed instead of reported.
+    /// Whether the simulator's token endpoint knows the client `client-1` and the options
+    /// `client_secret` and `refresh_token`; a rejected token is then renewed instead of reported.
     pub renews_tokens: bool,
+    /// Whether another entry tests the other tables.
+    pub partial: bool,
     pub tables: &'static [TableCase],
 }
 
@@ -70,6 +73,9 @@ pub struct TableCase {
     pub quiet_requests: u64,
     /// Whether unchanged rows come again with a change, because their parent changed.
     pub repeats: bool,
+    /// For walks that always go where the service says: how an error begins to name the token,
+    /// number or address that comes again. Other walks need not notice.
+    pub follows: Option<&'static str>,
 }
 
 impl Entry {
@@ -83,6 +89,7 @@ impl Entry {
             secrets: &[],
             corpus: &[],
             renews_tokens: false,
+            partial: false,
             tables: &[],
         }
     }
@@ -102,8 +109,21 @@ impl Entry {
         self
     }
 
+    /// Tokens come from the simulator's token endpoint.
+    pub const fn renews_tokens(mut self) -> Self {
+        self.renews_tokens = true;
+        self
+    }
+
     pub const fn corpus(mut self, corpus: &'static [(&'static str, u64)]) -> Self {
         self.corpus = corpus;
+        self
+    }
+
+    /// Only some tables, to test another login.
+    pub const fn some_tables(mut self, tables: &'static [TableCase]) -> Self {
+        self.partial = true;
+        self.tables = tables;
         self
     }
 
@@ -126,6 +146,7 @@ impl TableCase {
             is_deleted: |_| false,
             quiet_requests: 6,
             repeats: false,
+            follows: None,
         }
     }
 
@@ -166,6 +187,11 @@ impl TableCase {
 
     pub const fn repeats(mut self) -> Self {
         self.repeats = true;
+        self
+    }
+
+    pub const fn follows(mut self, marker: &'static str) -> Self {
+        self.follows = Some(marker);
         self
     }
 }

@@ -2,7 +2,7 @@
 
 use crate::bench::Bench;
 use crate::check::Outcome;
-use crate::rows::differences;
+use crate::rows::{Row, differences};
 use crate::tap::Tap;
 use lakeflow_core::{ErrorKind, Result};
 use lakeflow_simulator::{Fault, FaultKind, LoggedRequest};
@@ -22,13 +22,17 @@ enum Expect {
     Failure(&'static [ErrorKind]),
     /// Either: walks that never follow a link do not see a wrong one.
     Any(&'static [ErrorKind]),
+    /// Fail with an error that names the way in a circle, or give the same rows if the walk does
+    /// not follow it.
+    Circle(Option<&'static str>),
 }
 
-/// Which requests the fault strikes: one, all of its path, or all.
+/// Which requests the fault strikes: one, all of its path, all, or every second one.
 enum Times {
     Once,
     Always,
     Everywhere,
+    EverySecond,
 }
 
 pub async fn too_many_requests(bench: Bench) -> Result<Outcome> {
@@ -81,8 +85,14 @@ pub async fn black_hole(bench: Bench) -> Result<Outcome> {
 }
 
 pub async fn repeated_token(bench: Bench) -> Result<Outcome> {
-    let expect = Expect::Any(&[ErrorKind::BadResponse]);
+    let expect = Expect::Circle(bench.case.follows);
     strike(bench, FaultKind::RepeatLink, Times::Everywhere, &[], expect).await
+}
+
+/// Every second page leads back to the first.
+pub async fn cycling_tokens(bench: Bench) -> Result<Outcome> {
+    let expect = Expect::Circle(bench.case.follows);
+    strike(bench, FaultKind::RestartLink, Times::EverySecond, &[], expect).await
 }
 
 /// Nothing reaches the other host.
@@ -92,7 +102,7 @@ pub async fn foreign_link(bench: Bench) -> Result<Outcome> {
     let expect = Expect::Any(&[ErrorKind::BadResponse]);
     let outcome = strike(bench, fault, Times::Everywhere, &[], expect).await?;
 
-    Ok(unheard(&tap, outcome))
+    Ok(unheard(&tap, outcome).await)
 }
 
 /// Nothing reaches the other host.
@@ -101,7 +111,7 @@ pub async fn foreign_redirect(bench: Bench) -> Result<Outcome> {
     let fault = status(302, &[("location", &tap.url)], "{}");
     let outcome = once(bench, fault, Expect::Failure(&[ErrorKind::BadResponse])).await?;
 
-    Ok(unheard(&tap, outcome))
+    Ok(unheard(&tap, outcome).await)
 }
 
 pub async fn lasting_server_error(bench: Bench) -> Result<Outcome> {
@@ -116,10 +126,44 @@ pub async fn lasting_rate_limit(bench: Bench) -> Result<Outcome> {
     strike(bench, fault, Times::Always, &[("maxWaitSeconds", "1")], expect).await
 }
 
+impl Expect {
+    /// What is wrong with the end of a read that should have given the rows of `whole`.
+    fn problems(&self, what: &str, whole: &[Row], got: Result<Vec<Row>>) -> Vec<String> {
+        match (self, got) {
+            (Self::Failure(kinds), Ok(rows)) => {
+                vec![format!("{what}: {} rows, {kinds:?} was due", rows.len())]
+            }
+            (Self::Circle(Some(marker)), Ok(rows)) => {
+                vec![format!("{what}: {} rows, an error with {marker} was due", rows.len())]
+            }
+            (_, Ok(rows)) => differences(what, whole, &rows),
+            (Self::Recovery, Err(error)) => vec![format!("{what}: {error:?}")],
+            (Self::Failure(kinds) | Self::Any(kinds), Err(error)) => {
+                let due = kinds.contains(&error.kind());
+                if due { Vec::new() } else { vec![format!("{what}: {kinds:?} was due: {error:?}")] }
+            }
+            (Self::Circle(marker), Err(error)) => {
+                let named = error.message().strip_prefix("the list does not ");
+                let named = named.is_some_and(|rest| rest.contains(marker.unwrap_or_default()));
+                let due = error.kind() == ErrorKind::BadResponse && named;
+                if due {
+                    Vec::new()
+                } else {
+                    vec![format!("{what}: {marker:?} was due: {error:?}")]
+                }
+            }
+        }
+    }
+}
+
 impl Times {
-    /// Places at which such a fault is worth trying.
-    fn most(&self) -> usize {
-        if matches!(self, Self::Everywhere) { 1 } else { MAX_PLACES }
+    /// Places at which such a fault is worth trying in a read of so many requests.
+    fn most(&self, requests: usize) -> usize {
+        match self {
+            Self::Once | Self::Always => MAX_PLACES,
+            Self::Everywhere => 1,
+            Self::EverySecond => (requests / 2).min(1),
+        }
     }
 }
 
@@ -141,11 +185,15 @@ async fn strike(
     options: &[(&str, &str)],
     expect: Expect,
 ) -> Result<Outcome> {
+    // Tokens that are renewed are fetched here, so that later reads begin with the first page.
+    if bench.entry.renews_tokens {
+        bench.read_as_meant(&[]).await?;
+    }
     bench.simulator.clear_requests();
     let whole = bench.read_as_meant(&[]).await?;
     let requests = bench.simulator.requests();
     let mut problems = Vec::new();
-    for nth in places(&requests).into_iter().take(times.most()) {
+    for nth in places(&requests).into_iter().take(times.most(requests.len())) {
         let source = bench.entry.spec;
         let path = requests.get(nth - 1).map_or("", |request| &request.path);
         let fault = Fault::new(kind.clone());
@@ -153,6 +201,7 @@ async fn strike(
             Times::Once => fault.on(format!("/{source}/*")).nth(u64::try_from(nth).unwrap_or(1)),
             Times::Always => fault.on(format!("/{source}{path}")),
             Times::Everywhere => fault.on(format!("/{source}/*")),
+            Times::EverySecond => fault.on(format!("/{source}/*")).every(2),
         });
         let got = bench.read_as_meant(options).await;
         if bench.simulator.fault_hits() == [0] {
@@ -160,20 +209,7 @@ async fn strike(
         }
         bench.simulator.clear_faults();
         let what = format!("fault at request {nth}");
-        match (got, &expect) {
-            (Ok(rows), Expect::Recovery | Expect::Any(_)) => {
-                problems.extend(differences(&what, &whole, &rows));
-            }
-            (Ok(rows), Expect::Failure(kinds)) => {
-                problems.push(format!("{what}: {} rows, {kinds:?} was due", rows.len()));
-            }
-            (Err(error), Expect::Recovery) => problems.push(format!("{what}: {error:?}")),
-            (Err(error), Expect::Failure(kinds) | Expect::Any(kinds)) => {
-                if !kinds.contains(&error.kind()) {
-                    problems.push(format!("{what}: {kinds:?} was due: {error:?}"));
-                }
-            }
-        }
+        problems.extend(expect.problems(&what, &whole, got));
     }
 
     Ok(problems.into())
@@ -209,8 +245,8 @@ fn route(request: &LoggedRequest) -> String {
     format!("{} {}", request.method, path.join("/"))
 }
 
-fn unheard(tap: &Tap, outcome: Outcome) -> Outcome {
-    match (tap.received(), outcome) {
+async fn unheard(tap: &Tap, outcome: Outcome) -> Outcome {
+    match (tap.received().await, outcome) {
         ((0, _), outcome) => outcome,
         ((connections, _), Outcome::Found(mut problems)) => {
             problems.push(format!("{connections} connections to the other host"));

@@ -1,11 +1,11 @@
 //! Connectors that are wrong on purpose: each must fail the check that is meant for its defect.
 //!
-//! They are the source `example` with one thing spoilt. What else fails with a defect is listed
-//! too, so that a check that begins to fail for no reason is noticed.
+//! They are the source `example`, or `kit` for its links, with one thing spoilt. What else fails with
+//! a defect is listed too, so that a check that begins to fail for no reason is noticed.
 
 use crate::bench::START;
 use crate::check::{CHECKS, Check, Group, Outcome, run_all};
-use crate::entries::EXAMPLE;
+use crate::entries::{EXAMPLE, KIT_WITH_KEY};
 use crate::entry::Entry;
 use async_trait::async_trait;
 use futures::stream;
@@ -15,6 +15,7 @@ use lakeflow_core::{
     Order, Page, PageStream, Progress, ReadRequest, Records, Result, Rows, Settings, Source, Step,
     TableSpec, Until,
 };
+use lakeflow_testkit::kit::KIT;
 use serde_json::Value;
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -25,9 +26,9 @@ use std::time::Duration;
 /// answer lies outside the connector. Tests beside them feed them wrong values.
 const TESTED_BESIDE: &[&str] = &[
     "required_columns_are_filled",
+    "no_row_is_blank",
     "projection_changes_no_value",
     "offsets_are_canonical",
-    "foreign_link",
 ];
 
 macro_rules! mutants {
@@ -71,7 +72,9 @@ mutants! {
         too_many_requests, server_error, gateway_error, reset_in_the_body, short_body,
         truncated_json, web_page, false_gzip, black_hole;
     ends_on_errors on "products": fails
-        expired_token, repeated_token, foreign_redirect, lasting_server_error, lasting_rate_limit;
+        expired_token, repeated_token, cycling_tokens, foreign_redirect, lasting_server_error,
+        lasting_rate_limit;
+    goes_where_it_must_not on "shelves": fails foreign_link, foreign_redirect;
     shows_the_password on "users": fails secrets_are_never_shown;
 }
 
@@ -81,7 +84,9 @@ mutants! {
 async fn fails(defect: &'static str, table: &str, expected: &[&str]) {
     let retries = if defect == "never_retries" { "0" } else { "5" };
     let options = vec![("username", "u"), ("defect", defect), ("maxRetries", retries)];
-    let entry = Entry { source: *SOURCE, options: options.leak(), ..EXAMPLE };
+    let has_table = |entry: &&Entry| entry.tables.iter().any(|case| case.name == table);
+    let whole = [EXAMPLE, KIT_WITH_KEY].iter().find(has_table).copied().unwrap();
+    let entry = Entry { source: *SOURCE, options: options.leak(), ..whole };
     let case = entry.tables.iter().find(|case| case.name == table).unwrap();
     let mut failed = BTreeSet::new();
     let mut problems = Vec::new();
@@ -103,7 +108,9 @@ async fn fails(defect: &'static str, table: &str, expected: &[&str]) {
 
 static SOURCE: LazyLock<&'static Source> = LazyLock::new(|| {
     let mut options = example::SOURCE.connection_options.to_vec();
+    options.extend(KIT.connection_options.iter().filter(|option| option.name == "key").cloned());
     options.push(OptionSpec::new("defect", OptionKind::Text, "What is spoilt."));
+    options.iter_mut().for_each(|option| option.required = false);
     let source = Source {
         name: "mutant",
         connection_options: options.leak(),
@@ -117,8 +124,11 @@ static SOURCE: LazyLock<&'static Source> = LazyLock::new(|| {
 fn build(context: &Context) -> Result<Arc<dyn Connector>> {
     Ok(Arc::new(Mutant {
         defect: context.settings.text("defect")?.to_owned(),
-        password: context.settings.text("password")?.to_owned(),
-        inner: (example::SOURCE.build)(context)?,
+        password: context.settings.get("password").unwrap_or_default().to_owned(),
+        inner: match context.settings.get("key") {
+            Some(_) => (KIT.build)(context)?,
+            None => (example::SOURCE.build)(context)?,
+        },
         reads: AtomicUsize::new(0),
     }))
 }
@@ -200,6 +210,14 @@ impl Connector for Mutant {
             }
             "forgets_changes" => altered(pages, |_, rows| rows.retain(|row| !is_late(row))),
             "ends_on_errors" => rescued(pages, |_| None),
+            "goes_where_it_must_not" => rescued(pages, |error| {
+                if let Some((_, host)) = error.to_string().split_once("another origin: http://") {
+                    let end = |c: char| !c.is_ascii_digit() && c != '.' && c != ':';
+                    let host = host.split(end).next().unwrap();
+                    std::net::TcpStream::connect(host).unwrap();
+                }
+                Some(error)
+            }),
             "shows_the_password" => {
                 let password = self.password.clone();
                 rescued(pages, move |e| {

@@ -5,7 +5,7 @@
 //! npm package `@octokit/openapi`, file `generated/api.github.com.json`, which `bin/setup` fetches;
 //! `LAKEFLOW_OPENAPI` names it.
 
-use crate::bench::{Bench, canary};
+use crate::bench::Bench;
 use crate::description::Description;
 use crate::entries::GITHUB;
 use crate::entry::TableCase;
@@ -172,7 +172,7 @@ async fn answers_of_the_simulator_are_those_of_the_description() {
 async fn again(bench: &Bench, request: &LoggedRequest) -> Value {
     let context = bench.context().unwrap();
     let client = Client::builder(&context, &bench.simulator.base_url("github")).unwrap();
-    let client = client.auth(Auth::Bearer(Secret::new(canary("token")))).build().unwrap();
+    let client = client.auth(Auth::Bearer(Secret::new(bench.canary("token")))).build().unwrap();
     let path = request.path.trim_start_matches('/');
     let request = request.query.iter().fold(Request::get(path), |r, (n, v)| r.query(n, v));
     let body = client.send(request).await.unwrap().body;

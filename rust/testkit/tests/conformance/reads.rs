@@ -2,7 +2,7 @@
 
 use crate::bench::Bench;
 use crate::check::Outcome;
-use crate::rows::{differences, key_of, null_but_required, unfilled};
+use crate::rows::{differences, is_blank, key_of, null_but_required, unfilled};
 use lakeflow_core::Result;
 use serde_json::Value;
 use std::collections::BTreeSet;
@@ -66,6 +66,17 @@ pub async fn every_column_is_filled(bench: Bench) -> Result<Outcome> {
         .map(|path| format!("{path}: null in every row"))
         .collect::<Vec<_>>()
         .into())
+}
+
+/// Every row has a value in some column.
+pub async fn no_row_is_blank(bench: Bench) -> Result<Outcome> {
+    let rows = bench.read(&[], None).await?;
+
+    Ok(match rows.iter().filter(|row| is_blank(row)).count() {
+        0 => Vec::new(),
+        blank => vec![format!("{blank} of {} rows have nothing but nulls", rows.len())],
+    }
+    .into())
 }
 
 /// A read of some columns gives the values that a read of all gives.

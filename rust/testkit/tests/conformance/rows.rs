@@ -106,6 +106,15 @@ pub fn key_of(row: &Row, key: &[String]) -> Option<String> {
     whole.then(|| Value::from_iter(parts.into_iter().cloned()).to_string())
 }
 
+/// Whether a value is null, or a record of nothing but such values.
+pub fn is_blank(value: &Value) -> bool {
+    match value {
+        Value::Null => true,
+        Value::Object(fields) => fields.values().all(is_blank),
+        _ => false,
+    }
+}
+
 /// Paths that hold a value in no row. `fields` is the form of Spark's schema JSON.
 pub fn unfilled(fields: &Value, rows: &[Row]) -> Vec<String> {
     let values: Vec<&Value> = rows.iter().collect();
@@ -187,6 +196,14 @@ mod tests {
             json!({"id": "1", "one": {"b": null}, "many": [{"b": null}]}),
         ];
         assert_eq!(null_but_required(&fields(), &rows), ["id", "one.b", "many.b"]);
+    }
+
+    #[test]
+    fn rows_of_nothing_but_nulls_are_blank() {
+        assert!(is_blank(&json!({"id": null, "one": {"b": null}})));
+        for row in [json!({"id": "1", "one": null}), json!({"one": {"b": "x"}}), json!({"m": []})] {
+            assert!(!is_blank(&row), "{row}");
+        }
     }
 
     #[test]

@@ -1,6 +1,6 @@
 //! Credentials are shown nowhere and sent to nobody else.
 
-use crate::bench::{Bench, canary};
+use crate::bench::Bench;
 use crate::check::Outcome;
 use crate::faults::status;
 use crate::tap::Tap;
@@ -34,9 +34,9 @@ pub async fn secrets_are_never_shown(bench: Bench) -> Result<Outcome> {
     if let Err(error) = bench.read_as_meant(&wrong).await {
         show(&error, &mut shown);
     }
-    let (_, sent) = tap.received();
+    let (_, sent) = tap.received().await;
     for secret in bench.entry.secrets {
-        for spelling in spellings(&canary(secret)) {
+        for spelling in spellings(&bench.canary(secret)) {
             if let Some(line) = shown.lines().find(|line| line.contains(&spelling)) {
                 problems.push(format!("'{secret}' is shown: {line}"));
             }
@@ -61,7 +61,7 @@ fn undeclared(bench: &Bench) -> Vec<String> {
 
 /// Answers that fail a read; some of them repeat the credential.
 fn failures(bench: &Bench, tap: &Tap) -> Vec<FaultKind> {
-    let all: Vec<String> = bench.entry.secrets.iter().map(|secret| canary(secret)).collect();
+    let all: Vec<String> = bench.entry.secrets.iter().map(|secret| bench.canary(secret)).collect();
     let echo = format!("{{\"message\": \"no such credential: {}\"}}", all.join(" "));
     let long = [("retry-after", "7200")];
     vec![
