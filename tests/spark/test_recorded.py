@@ -1,4 +1,8 @@
-"""Recorded traffic of api.github.com: 13 issues over 5 pages, newest first, one `updated_at`."""
+"""Recorded traffic of api.github.com: every list of it that is one of our tables.
+
+13 issues over 5 pages, newest first, one `updated_at`; and the collaborators of a repository before
+and after one was removed.
+"""
 
 import json
 
@@ -11,14 +15,14 @@ from support.streams import drain, load, read
 _OWNER, _REPO = "octokit-fixture-org", "paginate-issues"
 
 
-def _options(simulator) -> dict:
+def _options(simulator, table: str = "issues", repo: str = _REPO) -> dict:
     return {
         "sourceName": "github",
         "token": "t0ken-for-tests",
         "base_url": simulator.url,
-        "tableName": "issues",
+        "tableName": table,
         "owner": _OWNER,
-        "repo": _REPO,
+        "repo": repo,
         "per_page": "3",
     }
 
@@ -68,3 +72,26 @@ def test_next_links_to_the_recorded_origin_are_refused(spark):
         assert "https://api.github.com" in str(failure.value)
         assert "origin" in str(failure.value)
         assert len(simulator.requests()) == 1
+
+
+@pytest.mark.parametrize(("moment", "count"), [(0, 2), (1, 1)])
+def test_collaborators_of_either_moment_come_whole(spark, tmp_path, moment, count):
+    repo = "add-and-remove-repository-collaborator"
+    exchanges = json.loads(environment.recording(repo).read_text())
+    path = f"/repos/{_OWNER}/{repo}/collaborators"
+    lists = [e for e in exchanges if e["method"] == "get" and e["path"] == path]
+    assert len(lists) == 2
+    # Alone in its recording, a list is the answer whatever page size is asked for.
+    recording = tmp_path / "recording.json"
+    recording.write_text(json.dumps([lists[moment]]))
+
+    with Simulator("replay", "--recording", str(recording)) as simulator:
+        frame = read(spark, _options(simulator, "collaborators", repo))
+        rows = values(frame, "id")
+        text = json.dumps(lists[moment]["response"])
+        recorded = json.loads(text.replace("https://api.github.com", simulator.url))
+
+    added = {"repository_owner": _OWNER, "repository_name": repo}
+    wanted = [expected.project(user, frame.schema, **added) for user in recorded]
+    assert rows == sorted(wanted, key=lambda row: row["id"])
+    assert len(rows) == count

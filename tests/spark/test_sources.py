@@ -90,7 +90,12 @@ _CASES = {
         None,
         {"requests_per_10_seconds": "100000", "searches_per_second": "10000"},
     ),
-    "windows of time, below parents": Case(
+    "windows of time": Case(
+        "github", "commits", "acme/widgets/commits", "sha",
+        lambda at: {"sha": "f" * 40, "commit": {"committer": {"date": _zulu(at)}}},
+        ("sha", "f" * 40),
+    ),
+    "sorted below parents": Case(
         "mailchimp", "members", "members", "id",
         lambda at: {"last_changed": _offset(at), "full_name": "Edited"}, ("full_name", "Edited"),
         {"count": "1000", "max_records_per_batch": "2000"},

@@ -51,9 +51,9 @@ def delta_jars() -> list[Path]:
     return jars
 
 
-def recording() -> Path:
-    """The recorded traffic of GitHub's issue list."""
-    scenario = "scenarios/api.github.com/paginate-issues/normalized-fixture.json"
+def recording(scenario: str = "paginate-issues") -> Path:
+    """A scenario of GitHub's recorded traffic: the list of issues unless named."""
+    scenario = f"scenarios/api.github.com/{scenario}/normalized-fixture.json"
     found = path("LAKEFLOW_FIXTURES") / scenario
     if not found.exists():
         raise RuntimeError(f"LAKEFLOW_FIXTURES holds no {scenario}")
