@@ -1,8 +1,8 @@
 //! The one trait that a connector implements.
 
 use crate::{
-    Cursor, Error, ErrorKind, Page, PageStream, Part, Position, ReadRequest, Result, Settings,
-    TableSpec,
+    Cursor, Error, ErrorKind, OptionSpec, Page, PageStream, Part, Position, ReadRequest, Result,
+    Settings, TableSchema, TableSpec,
 };
 use async_trait::async_trait;
 use futures::stream::{self, BoxStream, Stream, StreamExt};
@@ -44,11 +44,38 @@ impl PartStream {
 /// Plans a batch read better than windows or bins of parents can.
 pub trait Partitions: Send + Sync {}
 
-/// Tables in a tree of namespaces.
-pub trait Namespaces: Send + Sync {}
+/// Tables in a tree of namespaces: paths of names, `[]` for the root.
+#[async_trait]
+pub trait Namespaces: Send + Sync {
+    /// Namespaces directly below `prefix`, as whole paths, in any order.
+    async fn children(&self, prefix: &[String]) -> Result<Vec<Vec<String>>>;
 
-/// Operations for agents that a source adds to the built-in ones.
-pub trait Operations: Send + Sync {}
+    /// Tables directly in `namespace`, in any order; none where there is no such namespace.
+    async fn tables(&self, namespace: &[String]) -> Result<Vec<String>>;
+}
+
+/// A question about a source that an agent may ask.
+#[derive(Clone, Debug)]
+pub struct Operation {
+    /// Name as callers give it; one of a source's own begins with the source's name and a dot.
+    pub name: &'static str,
+    /// One sentence.
+    pub doc: &'static str,
+    /// Parameters, checked as options are.
+    pub parameters: &'static [OptionSpec],
+    /// Columns of the answer; `None`: they are those of the table that is read.
+    pub schema: Option<fn() -> TableSchema>,
+}
+
+/// Operations that a source adds to the built-in ones, or puts in the place of one.
+#[async_trait]
+pub trait Operations: Send + Sync {
+    /// What there is.
+    fn declared(&self) -> &'static [Operation];
+
+    /// Answers one of them with records of its schema.
+    async fn run(&self, operation: &str, parameters: &Settings) -> Result<Vec<serde_json::Value>>;
+}
 
 /// A source: tables declared as data, and pages of raw records for a range.
 ///

@@ -20,7 +20,7 @@ mod source;
 mod table;
 
 pub use clock::{Clock, ManualClock, SystemClock};
-pub use connector::{Connector, Latest, Namespaces, Operations, PartStream, Partitions};
+pub use connector::{Connector, Latest, Namespaces, Operation, Operations, PartStream, Partitions};
 pub use cursor::{Comparable, Cursor, CursorKind, Instant, Step};
 pub use error::{Error, ErrorKind, Result, Retry};
 pub use json::{JsonScalar, canonical_json};

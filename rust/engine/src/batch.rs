@@ -4,16 +4,25 @@ use crate::drain::{Drain, Start};
 use crate::emit::Emitter;
 use crate::table::Table;
 use crate::walk::Step;
-use arrow::array::RecordBatch;
+use arrow::array::{BooleanArray, RecordBatch};
 use arrow::datatypes::SchemaRef;
-use lakeflow_core::{MetricsSnapshot, Result};
+use lakeflow_core::{Error, MetricsSnapshot, Result};
+use std::collections::VecDeque;
 use std::sync::Arc;
+
+/// Column of a capped read: whether the table has more rows than these.
+pub(crate) const TRUNCATED: &str = "_truncated";
 
 /// Reads a table from its beginning; `until` is pinned at the first call of [`next`](Self::next).
 pub struct BatchReader {
     table: Arc<Table>,
     drain: Option<Drain>,
     emitter: Emitter,
+    /// Rows that are still wanted.
+    left: u64,
+    /// What a capped read has ready, and its cap until then.
+    capped: VecDeque<RecordBatch>,
+    cap: Option<u64>,
     ended: bool,
 }
 
@@ -21,7 +30,28 @@ impl BatchReader {
     pub(crate) fn new(table: Arc<Table>, columns: Option<&[String]>) -> Result<Self> {
         let emitter = Emitter::new(table.decoder(columns)?, table.metrics.clone());
 
-        Ok(Self { table, drain: None, emitter, ended: false })
+        Ok(Self {
+            table,
+            drain: None,
+            emitter,
+            left: u64::MAX,
+            capped: VecDeque::new(),
+            cap: None,
+            ended: false,
+        })
+    }
+
+    /// Ends the read once it has given this many rows.
+    pub fn limit(mut self, rows: u64) -> Self {
+        self.left = rows;
+        self
+    }
+
+    /// Gives at most this many rows, held in memory, and says in column [`TRUNCATED`] whether the
+    /// table has more.
+    pub(crate) fn capped(mut self, rows: u64) -> Self {
+        self.cap = Some(rows);
+        self
     }
 
     /// Schema of every batch.
@@ -40,7 +70,37 @@ impl BatchReader {
     /// Whatever the source meets, and
     /// [`DataInvalid`](lakeflow_core::ErrorKind::DataInvalid) for a value that does not fit.
     pub async fn next(&mut self) -> Result<Option<RecordBatch>> {
-        if self.ended {
+        if let Some(cap) = self.cap.take() {
+            self.collect(cap).await?;
+        }
+        match self.capped.pop_front() {
+            Some(batch) => Ok(Some(batch)),
+            None => self.read().await,
+        }
+    }
+
+    /// Reads the rows of a capped read, and one more to see whether there is one.
+    async fn collect(&mut self, cap: u64) -> Result<()> {
+        self.left = cap.saturating_add(1);
+        let mut batches = Vec::new();
+        while let Some(batch) = self.read().await? {
+            batches.push(batch);
+        }
+        let truncated = self.left == 0;
+        if truncated && let Some(last) = batches.pop() {
+            batches.push(last.slice(0, last.num_rows().saturating_sub(1)));
+        }
+        self.capped = batches
+            .into_iter()
+            .filter(|batch| batch.num_rows() > 0)
+            .map(|batch| mark(&batch, truncated))
+            .collect::<Result<_>>()?;
+
+        Ok(())
+    }
+
+    async fn read(&mut self) -> Result<Option<RecordBatch>> {
+        if self.ended || self.left == 0 {
             return Ok(None);
         }
         let mut drain = match self.drain.take() {
@@ -49,9 +109,13 @@ impl BatchReader {
         };
         while let Some(step) = drain.next().await? {
             let Step::Page(delivery) = step else { continue };
-            if let Some(batch) = self.emitter.push(&delivery)? {
+            let batch = self.emitter.push(&delivery)?;
+            if let Some(batch) = batch {
                 self.drain = Some(drain);
-                return Ok(Some(batch));
+                return Ok(Some(self.take(batch)));
+            }
+            if self.emitter.waiting() >= self.left {
+                break;
             }
         }
         self.ended = true;
@@ -59,6 +123,24 @@ impl BatchReader {
             tracing::warn!(table = self.table.name, warning, "read ended");
         }
 
-        self.emitter.flush()
+        Ok(self.emitter.flush()?.map(|batch| self.take(batch)))
     }
+
+    /// What is wanted of a batch.
+    fn take(&mut self, batch: RecordBatch) -> RecordBatch {
+        let rows = usize::try_from(self.left).unwrap_or(usize::MAX).min(batch.num_rows());
+        self.left -= rows as u64;
+
+        batch.slice(0, rows)
+    }
+}
+
+/// Fills the column that says whether the read was cut, if it is wanted.
+fn mark(batch: &RecordBatch, truncated: bool) -> Result<RecordBatch> {
+    let Ok(index) = batch.schema().index_of(TRUNCATED) else { return Ok(batch.clone()) };
+    let mut columns = batch.columns().to_vec();
+    columns[index] = Arc::new(BooleanArray::from(vec![truncated; batch.num_rows()]));
+
+    RecordBatch::try_new(batch.schema(), columns)
+        .map_err(|e| Error::internal("a column cannot be filled").source(e))
 }

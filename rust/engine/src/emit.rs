@@ -44,6 +44,11 @@ impl Emitter {
         Ok(None)
     }
 
+    /// Rows taken in that no batch has given yet.
+    pub(crate) fn waiting(&self) -> u64 {
+        self.decoder.rows() as u64
+    }
+
     /// What is left.
     pub(crate) fn flush(&mut self) -> Result<Option<RecordBatch>> {
         if self.decoder.rows() == 0 {

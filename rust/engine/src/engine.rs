@@ -1,12 +1,15 @@
 //! The way in: options to tables, tables to readers.
 
-use crate::batch::BatchReader;
+use crate::batch::{BatchReader, TRUNCATED};
 use crate::description::TableDescription;
-use crate::options::{FRAMEWORK_OPTIONS, PLATFORM_OPTIONS};
+use crate::operations::{self, Asked, READ_TABLE};
+use crate::options::{FRAMEWORK_OPTIONS, PLATFORM_OPTIONS, VIRTUAL_OPTIONS};
 use crate::stream::TableStream;
 use crate::table::Table;
+use crate::virtual_tables::{About, Virtual};
 use lakeflow_core::{
-    Clock, Context, Error, Feed, Metrics, Options, Progress, Result, Settings, Source,
+    Clock, Column, Connector, Context, DataType, Error, Feed, Metrics, OptionSpec,
+    Options, Progress, Result, Settings, Source, TableSpec,
 };
 use std::sync::Arc;
 
@@ -37,7 +40,7 @@ impl Engine {
     /// [`TableNotFound`](lakeflow_core::ErrorKind::TableNotFound) for an unknown table; and what
     /// the source's own discovery meets.
     pub async fn describe(&self, options: &Options) -> Result<TableDescription> {
-        let table = self.table(options).await?;
+        let (table, _) = self.asked_for(options).await?;
         table.decoder(None)?;
 
         Ok(TableDescription::of(&table))
@@ -52,9 +55,13 @@ impl Engine {
         options: &Options,
         columns: Option<Vec<String>>,
     ) -> Result<BatchReader> {
-        let table = self.table(options).await?;
+        let (table, cap) = self.asked_for(options).await?;
+        let reader = BatchReader::new(table, columns.as_deref())?;
 
-        BatchReader::new(table, columns.as_deref())
+        Ok(match cap {
+            Some(rows) => reader.capped(rows),
+            None => reader,
+        })
     }
 
     /// A stream of the table's changes.
@@ -63,7 +70,12 @@ impl Engine {
     /// As [`describe`](Self::describe); and
     /// [`Unsupported`](lakeflow_core::ErrorKind::Unsupported) for a snapshot table.
     pub async fn stream(&self, options: &Options) -> Result<TableStream> {
-        let table = self.table(options).await?;
+        if let Some(operation) = operation(options) {
+            return Err(Error::unsupported(format!(
+                "operation '{operation}' answers a question and cannot be streamed; use spark.read"
+            )));
+        }
+        let table = Arc::new(self.table(self.source(options)?, options).await?);
         let lead = table.child_of.as_ref().map_or(&table, |below| &below.feed);
         if matches!(lead.progress(), Progress::Snapshot) {
             return Err(Error::unsupported(format!(
@@ -77,39 +89,81 @@ impl Engine {
         Ok(TableStream::new(table))
     }
 
-    async fn table(&self, options: &Options) -> Result<Arc<Table>> {
+    /// What `options` ask for: a table or the answer of an operation; and the most rows to give.
+    async fn asked_for(&self, options: &Options) -> Result<(Arc<Table>, Option<u64>)> {
         let source = self.source(options)?;
+        match operation(options) {
+            None => Ok((Arc::new(self.table(source, options).await?), None)),
+            Some(READ_TABLE) => {
+                let (parameters, mut options) = operations::split(READ_TABLE, options)?;
+                options.set("tableName", parameters.text("tableName")?);
+                let mut table = self.table(source, &options).await?;
+                table.spec.schema.columns.push(Column::new(TRUNCATED, DataType::Boolean));
+                let cap = parameters.integer("limit").and_then(|n| u64::try_from(n).ok());
+
+                Ok((Arc::new(table), cap))
+            }
+            Some(name) => {
+                let asked = Asked::new(self, source, name, options);
+                let spec = asked.spec();
+                let settings = asked.settings_or_default()?;
+                let context = self.context(settings);
+
+                Ok((Arc::new(self.build(source, name, spec, Arc::new(asked), &context)?), None))
+            }
+        }
+    }
+
+    /// The table that `options` name.
+    pub(crate) async fn table(&self, source: &'static Source, options: &Options) -> Result<Table> {
+        let name = options.get("tableName").map(str::trim).unwrap_or_default();
+        let about = Virtual::called(name)?;
         let specs = FRAMEWORK_OPTIONS.iter().chain(source.options());
-        let settings = Arc::new(Settings::resolve(options, specs, PLATFORM_OPTIONS)?);
+        let own: &[OptionSpec] = if about.is_some() { VIRTUAL_OPTIONS } else { &[] };
+        let settings = Settings::resolve(options, specs.chain(own), PLATFORM_OPTIONS)?;
+        let context = self.context(Arc::new(settings));
+        let settings = &context.settings;
         let name = settings.get("tableName").ok_or_else(|| {
             Error::config("option 'tableName' is required: the table of the source to read")
         })?;
-        let context = Context {
-            settings: settings.clone(),
-            clock: self.clock.clone(),
-            metrics: Arc::new(Metrics::default()),
-        };
         settings.require(None)?;
-        let connector = (source.build)(&context)?;
-        let spec = connector.table(name, &settings).await.map_err(|e| e.table(name))?;
-        settings.require(Some(name))?;
-        let feed = if settings.flag("isDeleteFlow") { Feed::Deletes } else { Feed::Rows };
-        let build = |name: &str, feed, spec| {
-            let (clock, metrics) = (context.clock.clone(), context.metrics.clone());
-            let connector = connector.clone();
-            Table::new(source.name, name, feed, spec, connector, settings.clone(), clock, metrics)
-        };
-        let table = build(name, feed, spec)?;
+        let mut connector = (source.build)(&context)?;
+        if let Some(table) = about {
+            connector = Arc::new(About { table, source, connector, options: options.clone() });
+        }
+        let spec = connector.table(name, settings).await.map_err(|e| e.table(name))?;
+        if about.is_none() {
+            settings.require(Some(name))?;
+        }
+        let table = self.build(source, name, spec, connector.clone(), &context)?;
         let Progress::Children { feed, key, columns } = table.progress().clone() else {
-            return Ok(Arc::new(table));
+            return Ok(table);
         };
-        let parents = connector.table(&feed, &settings).await.map_err(|e| e.table(&*feed))?;
-        let parents = build(&feed, Feed::Rows, parents)?;
+        let parents = connector.table(&feed, settings).await.map_err(|e| e.table(&*feed))?;
+        let parents = Table::new(source.name, &feed, Feed::Rows, parents, connector, &context)?;
         if matches!(parents.progress(), Progress::Children { .. }) {
             return Err(Error::internal("children of children cannot be read").table(name));
         }
 
-        Ok(Arc::new(table.below(parents, &key, &columns)))
+        Ok(table.below(parents, &key, &columns))
+    }
+
+    fn build(
+        &self,
+        source: &'static Source,
+        name: &str,
+        spec: TableSpec,
+        connector: Arc<dyn Connector>,
+        context: &Context,
+    ) -> Result<Table> {
+        let deletes = context.settings.flag("isDeleteFlow");
+        let feed = if deletes { Feed::Deletes } else { Feed::Rows };
+
+        Table::new(source.name, name, feed, spec, connector, context)
+    }
+
+    pub(crate) fn context(&self, settings: Arc<Settings>) -> Context {
+        Context { settings, clock: self.clock.clone(), metrics: Arc::new(Metrics::default()) }
     }
 
     fn source(&self, options: &Options) -> Result<&'static Source> {
@@ -126,6 +180,11 @@ impl Engine {
             Error::config(format!("unknown source '{name}'; known sources: {}", known()))
         })
     }
+}
+
+/// The operation that is asked for in the place of a table.
+fn operation(options: &Options) -> Option<&str> {
+    options.get("operation").map(str::trim).filter(|name| !name.is_empty())
 }
 
 /// 64 bits from the operating system, which seeds each `RandomState`.

@@ -77,5 +77,38 @@ pub static FRAMEWORK_OPTIONS: &[OptionSpec] = &[
     ),
 ];
 
+/// Options of the virtual tables, which ordinary tables do not know.
+pub static VIRTUAL_OPTIONS: &[OptionSpec] = &[
+    OptionSpec::new(
+        "tableNameList",
+        OptionKind::Text,
+        "Tables that `_community_table_metadata` describes, as a JSON list.",
+    ),
+    OptionSpec::new(
+        "tableConfigs",
+        OptionKind::Text,
+        "Options of each listed table, as a JSON object of objects.",
+    ),
+    OptionSpec::new(
+        "withErrors",
+        OptionKind::Bool,
+        "Whether `_community_table_metadata` has a column `_error` that says why a table could not \
+         be described.",
+    )
+    .default("false"),
+    OptionSpec::new(
+        "namespacePrefix",
+        OptionKind::Text,
+        "Namespace whose children `_community_namespaces` lists, as a JSON list; the root unless \
+         set.",
+    ),
+    OptionSpec::new(
+        "namespace",
+        OptionKind::Text,
+        "Namespace whose tables `_community_tables` lists, as a JSON list; required where the \
+         source has namespaces.",
+    ),
+];
+
 /// Names that platforms add to a read; never unknown, never passed on.
 pub static PLATFORM_OPTIONS: &[&str] = &["databricks.connection", "path", "header", "inferSchema"];

@@ -3,9 +3,9 @@
 use crate::page::ScannedPage;
 use lakeflow_arrow::{CoercionOptions, Decoder, OnError, Zone, hash_bytes};
 use lakeflow_core::{
-    Clock, Connector, Cursor, CursorKind, Error, Feed, FieldPath, Ingestion, Instant, Metrics,
-    Offset, Order, PageStream, Part, Position, Progress, Pushdown, ReadRequest, Result, Settings,
-    TableSpec,
+    Clock, Connector, Context, Cursor, CursorKind, Error, Feed, FieldPath, Ingestion, Instant,
+    Metrics, Offset, Order, PageStream, Part, Position, Progress, Pushdown, ReadRequest, Result,
+    Settings, TableSpec,
 };
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -45,17 +45,15 @@ pub(crate) struct ChildOf {
 }
 
 impl Table {
-    #[allow(clippy::too_many_arguments, reason = "called once, from the engine")]
     pub(crate) fn new(
         source: &'static str,
         name: &str,
         feed: Feed,
         spec: TableSpec,
         connector: Arc<dyn Connector>,
-        settings: Arc<Settings>,
-        clock: Arc<dyn Clock>,
-        metrics: Arc<Metrics>,
+        context: &Context,
     ) -> Result<Self> {
+        let Context { settings, clock, metrics } = context.clone();
         spec.schema.validate().map_err(|e| e.table(name))?;
         if feed == Feed::Deletes && spec.deletes.is_none() {
             return Err(Error::unsupported(format!(

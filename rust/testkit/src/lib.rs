@@ -9,6 +9,7 @@ mod kinds_tables;
 pub mod kit;
 pub mod list;
 pub mod misbehaving;
+pub mod tree;
 
 use lakeflow_core::Source;
 
@@ -19,4 +20,5 @@ pub static SOURCES: &[&Source] = &[
     &misbehaving::PANICKING,
     &misbehaving::BLOCKING,
     &misbehaving::ENDLESS,
+    &tree::TREE,
 ];
