@@ -14,8 +14,8 @@ BLOCK = re.compile(r"(<!-- options: ([a-z_ ]+) -->\n)(.*?)(<!-- end of options -
 
 
 def groups(declared: dict) -> dict[str, list[dict]]:
-    """The options by the name that pages use: `framework`, `github table`."""
-    named = {"framework": declared["framework"]}
+    """The options by the name that pages use: `framework`, `virtual`, `github table`."""
+    named = {part: declared[part] for part in ("framework", "virtual")}
     for source, parts in declared["sources"].items():
         named |= {f"{source} {part}": options for part, options in parts.items()}
 

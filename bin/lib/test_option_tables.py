@@ -24,6 +24,7 @@ REPO = CAP | {
 TOKEN = CAP | {"name": "token", "aliases": [], "role": "secret", "default": None, "doc": "A token."}
 DECLARED = {
     "framework": [CAP],
+    "virtual": [],
     "sources": {
         "one": {"connection": [TOKEN], "kit": [CAP], "table": [REPO]},
         "two": {"connection": [TOKEN], "kit": [CAP], "table": []},

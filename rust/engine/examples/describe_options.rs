@@ -1,9 +1,10 @@
-//! Prints every declared option as JSON: `{"framework": [..], "sources": {name: {"connection": [..],
-//! "kit": [..], "table": [..]}}}`. The option tables of the documentation are made from it.
+//! Prints every declared option as JSON: `{"framework": [..], "virtual": [..], "sources": {name:
+//! {"connection": [..], "kit": [..], "table": [..]}}}`. The option tables of the documentation are
+//! made from it.
 
 use lakeflow_connectors::SOURCES;
 use lakeflow_core::{OptionKind, OptionRole, OptionSpec};
-use lakeflow_engine::FRAMEWORK_OPTIONS;
+use lakeflow_engine::{FRAMEWORK_OPTIONS, VIRTUAL_OPTIONS};
 use serde_json::{Map, Value, json};
 
 fn values(kind: OptionKind) -> String {
@@ -56,5 +57,7 @@ fn main() {
         })
         .collect();
 
-    println!("{}", json!({"framework": options(FRAMEWORK_OPTIONS), "sources": sources}));
+    let framework = options(FRAMEWORK_OPTIONS);
+    let about = options(VIRTUAL_OPTIONS);
+    println!("{}", json!({"framework": framework, "virtual": about, "sources": sources}));
 }

@@ -8,8 +8,8 @@ use crate::stream::TableStream;
 use crate::table::Table;
 use crate::virtual_tables::{About, Virtual};
 use lakeflow_core::{
-    Clock, Column, Connector, Context, DataType, Error, Feed, Metrics, OptionSpec,
-    Options, Progress, Result, Settings, Source, TableSpec,
+    Clock, Column, Connector, Context, DataType, Error, Feed, Metrics, OptionSpec, Options,
+    Progress, Result, Settings, Source, TableSpec,
 };
 use std::sync::Arc;
 

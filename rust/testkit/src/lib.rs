@@ -9,6 +9,7 @@ mod kinds_tables;
 pub mod kit;
 pub mod list;
 pub mod misbehaving;
+pub mod rows;
 pub mod tree;
 
 use lakeflow_core::Source;
