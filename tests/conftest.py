@@ -1,5 +1,6 @@
 """One Spark session for the whole suite, one simulator for each test that asks."""
 
+import os
 import signal
 
 import pytest
@@ -8,6 +9,10 @@ from support.simulator import Simulator
 
 #: Longest time for one test, in seconds: a hang fails the test and not the whole run.
 _TEST_SECONDS = 600
+
+#: What tests name as `env:LAKEFLOW_TEST_TOKEN`, and the host that it may go to; every JVM that is
+#: started from here inherits them.
+os.environ |= {"LAKEFLOW_TEST_TOKEN": "t0ken-for-tests", "LAKEFLOW_SECRET_HOSTS": "127.0.0.1"}
 
 session.use_host_zone()
 

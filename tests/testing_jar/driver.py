@@ -29,6 +29,7 @@ def main(spec: dict):
     result |= {"stopped": stopped(spark, folder), "after_stopped": count(spark, spec["good"])}
     result |= {"few": len(streams.read(spark, misbehaving("endless")).take(5))}
     result["journal"] = journal(spark, folder)
+    result["namespaces"] = namespaces(spark)
     result["open_handles"] = open_handles(spark)
     result["coercion"] = coercion(spark, spec["cases_file"])
     Path(spec["result"]).write_text(json.dumps(result))
@@ -184,6 +185,61 @@ def journal_run(spark, options: dict, folder: Path) -> dict:
         "committed": kept.committed(),
         "slices": len(kept.slices()),
     }
+
+
+def namespaces(spark) -> dict:
+    """A source with namespaces: as virtual tables, by operations, and as the catalog `tree`."""
+    connection = {"sourceName": "tree", "key": "right"}
+
+    def rows(**options) -> list:
+        return asked(streams.read(spark, connection | options))
+
+    def sql(statement: str) -> list:
+        try:
+            return asked(spark.sql(statement))
+        except Exception as error:
+            return [re.sub(r"\s+", " ", str(error))[:500]]
+
+    tables = "_community_tables"
+    billing = '["acme","billing"]'
+    spark.conf.set("spark.sql.catalog.tree", "lakeflow.connect.spark.LakeflowCatalog")
+    spark.conf.set("spark.sql.catalog.tree.sourceName", "tree")
+    spark.conf.set("spark.sql.catalog.tree.key", "env:LAKEFLOW_TEST_TOKEN")
+
+    return {
+        "roots": rows(tableName="_community_namespaces"),
+        "children": rows(tableName="_community_namespaces", namespacePrefix='["acme"]'),
+        "root_tables": rows(tableName=tables, namespace="[]"),
+        "tables": rows(tableName=tables, namespace=billing),
+        "no_tables": rows(tableName=tables, namespace='["x"]'),
+        "objects": rows(operation="list_objects", path="acme"),
+        "height": rows(operation="tree.height", unit="levels"),
+        "sql": {statement: sql(statement) for statement in _TREE_STATEMENTS},
+    }
+
+
+#: What is asked of the catalog `tree`, in this order.
+_TREE_STATEMENTS = [
+    "SHOW NAMESPACES IN tree",
+    "SHOW NAMESPACES IN tree.acme",
+    "SHOW NAMESPACES IN tree.acme.billing",
+    "SHOW NAMESPACES IN tree.nowhere",
+    "SHOW TABLES IN tree",
+    "SHOW TABLES IN tree.acme",
+    "SHOW TABLES IN tree.acme.billing",
+    "SHOW TABLES IN tree.default",
+    "SELECT count(*), max(n) FROM tree.acme.billing.invoices",
+    "SELECT count(*) FROM tree.root",
+    "SELECT count(*) FROM tree.default.root",
+    "SELECT count(*) FROM tree.acme.invoices",
+]
+
+
+def asked(frame) -> list:
+    """Rows as lists of plain values."""
+    return [
+        json.loads(json.dumps(list(row.asDict(recursive=True).values()))) for row in frame.collect()
+    ]
 
 
 def coercion(spark, cases_file: str) -> dict:

@@ -167,9 +167,14 @@ impl OptionSpec {
         self
     }
 
+    /// Its name and aliases.
+    pub fn spellings(&self) -> impl Iterator<Item = &'static str> {
+        std::iter::once(self.name).chain(self.aliases.iter().copied())
+    }
+
     /// Whether `name`, in any case, is this option or an alias of it.
     pub fn is_called(&self, name: &str) -> bool {
-        std::iter::once(&self.name).chain(self.aliases).any(|n| n.eq_ignore_ascii_case(name))
+        self.spellings().any(|n| n.eq_ignore_ascii_case(name))
     }
 
     /// Whether `table` uses it.
@@ -241,6 +246,7 @@ impl OptionSpec {
 pub struct Settings {
     values: BTreeMap<&'static str, String>,
     specs: Vec<&'static OptionSpec>,
+    incomplete: bool,
 }
 
 impl Settings {
@@ -283,7 +289,18 @@ impl Settings {
             }
         }
 
-        Ok(Self { values, specs })
+        Ok(Self { values, specs, incomplete: false })
+    }
+
+    /// These settings where options that a table needs may still come: enough to describe it, not
+    /// to read it.
+    pub fn incomplete(self) -> Self {
+        Self { incomplete: true, ..self }
+    }
+
+    /// Whether options that a table needs may still come.
+    pub fn is_incomplete(&self) -> bool {
+        self.incomplete
     }
 
     /// Fails if a required option that `table` uses is missing.
@@ -292,7 +309,8 @@ impl Settings {
     /// [`ErrorKind::ConfigInvalid`](crate::ErrorKind::ConfigInvalid), naming the option.
     pub fn require(&self, table: Option<&str>) -> Result<()> {
         for spec in &self.specs {
-            let used = spec.tables.is_empty() || table.is_some_and(|t| spec.applies_to(t));
+            let of_table = |t| !self.incomplete && spec.applies_to(t);
+            let used = spec.tables.is_empty() || table.is_some_and(of_table);
             if spec.required && used && !self.values.contains_key(spec.name) {
                 let error =
                     Error::config(format!("option '{}' is required: {}", spec.name, spec.doc));

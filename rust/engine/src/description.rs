@@ -40,8 +40,23 @@ impl TableDescription {
         &self.schema
     }
 
+    /// One sentence for people: source, ingestion type, key and cursor.
+    pub fn comment(&self) -> String {
+        let Self { source, table, ingestion, key, .. } = self;
+        let key = match key.join(", ") {
+            none if none.is_empty() => "no primary key".to_owned(),
+            key => format!("primary key {key}"),
+        };
+        let cursor = match &self.cursor {
+            None => "no cursor".to_owned(),
+            Some(cursor) => format!("cursor {cursor}"),
+        };
+
+        format!("Table {table} of {source}: ingestion type {ingestion}, {key}, {cursor}.")
+    }
+
     /// `{"source", "table", "schema", "ingestion_type", "primary_keys", "cursor_field",
-    /// "streamable"}`; the schema in Spark's JSON form.
+    /// "streamable", "comment"}`; the schema in Spark's JSON form.
     pub fn to_json(&self) -> Value {
         json!({
             "source": self.source,
@@ -51,6 +66,7 @@ impl TableDescription {
             "primary_keys": self.key,
             "cursor_field": self.cursor,
             "streamable": self.streamable,
+            "comment": self.comment(),
         })
     }
 }

@@ -1,6 +1,7 @@
 //! The way in: options to tables, tables to readers.
 
 use crate::batch::{BatchReader, TRUNCATED};
+use crate::contents::Contents;
 use crate::description::TableDescription;
 use crate::operations::{self, Asked, READ_TABLE};
 use crate::options::{FRAMEWORK_OPTIONS, PLATFORM_OPTIONS, VIRTUAL_OPTIONS};
@@ -44,6 +45,44 @@ impl Engine {
         table.decoder(None)?;
 
         Ok(TableDescription::of(&table))
+    }
+
+    /// As [`describe`](Self::describe), where options that the table requires may be missing: they
+    /// come with the read.
+    ///
+    /// # Errors
+    /// As [`describe`](Self::describe).
+    pub async fn outline(&self, options: &Options) -> Result<TableDescription> {
+        let source = self.source(options)?;
+        let settings = self.settings(source, options)?.incomplete();
+        let table = self.table_of(source, options, settings).await?;
+        table.decoder(None)?;
+
+        Ok(TableDescription::of(&table))
+    }
+
+    /// Tables and namespaces directly below `namespace`, which is empty for the root.
+    ///
+    /// # Errors
+    /// [`ConfigInvalid`](lakeflow_core::ErrorKind::ConfigInvalid) for a bad option, and what the
+    /// source's own discovery meets.
+    pub async fn contents(&self, options: &Options, namespace: &[String]) -> Result<Contents> {
+        let source = self.source(options)?;
+        let settings = self.settings(source, options)?;
+        settings.require(None)?;
+        let connector = (source.build)(&self.context(Arc::new(settings)))?;
+
+        Contents::of(&*connector, namespace).await
+    }
+
+    /// Every option that reads of a source's tables take.
+    ///
+    /// # Errors
+    /// [`ConfigInvalid`](lakeflow_core::ErrorKind::ConfigInvalid) for an unknown source.
+    pub fn options_of(&self, source: &str) -> Result<Vec<&'static OptionSpec>> {
+        let source = self.source(&[("sourceName", source)].into_iter().collect())?;
+
+        Ok(FRAMEWORK_OPTIONS.iter().chain(source.options()).collect())
     }
 
     /// A reader of the whole table, of `columns` only if given.
@@ -116,11 +155,15 @@ impl Engine {
 
     /// The table that `options` name.
     pub(crate) async fn table(&self, source: &'static Source, options: &Options) -> Result<Table> {
-        let name = options.get("tableName").map(str::trim).unwrap_or_default();
-        let about = Virtual::called(name)?;
-        let specs = FRAMEWORK_OPTIONS.iter().chain(source.options());
-        let own: &[OptionSpec] = if about.is_some() { VIRTUAL_OPTIONS } else { &[] };
-        let settings = Settings::resolve(options, specs.chain(own), PLATFORM_OPTIONS)?;
+        self.table_of(source, options, self.settings(source, options)?).await
+    }
+
+    async fn table_of(
+        &self,
+        source: &'static Source,
+        options: &Options,
+        settings: Settings,
+    ) -> Result<Table> {
         let context = self.context(Arc::new(settings));
         let settings = &context.settings;
         let name = settings.get("tableName").ok_or_else(|| {
@@ -128,6 +171,7 @@ impl Engine {
         })?;
         settings.require(None)?;
         let mut connector = (source.build)(&context)?;
+        let about = Virtual::called(name)?;
         if let Some(table) = about {
             connector = Arc::new(About { table, source, connector, options: options.clone() });
         }
@@ -146,6 +190,15 @@ impl Engine {
         }
 
         Ok(table.below(parents, &key, &columns))
+    }
+
+    /// Options of the table that they name, checked.
+    fn settings(&self, source: &'static Source, options: &Options) -> Result<Settings> {
+        let name = options.get("tableName").map(str::trim).unwrap_or_default();
+        let own = Virtual::called(name)?.map_or(&[][..], |_| VIRTUAL_OPTIONS);
+        let specs = FRAMEWORK_OPTIONS.iter().chain(source.options()).chain(own);
+
+        Settings::resolve(options, specs, PLATFORM_OPTIONS)
     }
 
     fn build(

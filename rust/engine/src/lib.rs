@@ -9,6 +9,7 @@ mod ahead;
 mod ascending;
 mod batch;
 mod children;
+mod contents;
 mod descending;
 mod description;
 mod drain;
@@ -33,6 +34,7 @@ mod walk;
 mod windows;
 
 pub use batch::BatchReader;
+pub use contents::Contents;
 pub use description::TableDescription;
 pub use engine::Engine;
 pub use options::{FRAMEWORK_OPTIONS, PLATFORM_OPTIONS, VIRTUAL_OPTIONS};

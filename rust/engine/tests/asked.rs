@@ -183,6 +183,54 @@ async fn virtual_tables_have_exact_schemas_and_are_no_streams() {
 }
 
 #[tokio::test]
+async fn contents_are_those_of_one_namespace() {
+    let below = async |options: &Options, namespace: &[&str]| {
+        let namespace: Vec<_> = namespace.iter().map(|name| (*name).to_owned()).collect();
+        engine().contents(options, &namespace).await.unwrap().to_json()
+    };
+    let tree = tree(&[]);
+    assert_eq!(below(&tree, &[]).await, json!({"namespaces": [["acme"]], "tables": ["root"]}));
+    assert_eq!(
+        below(&tree, &["acme"]).await,
+        json!({"namespaces": [["acme", "billing"], ["acme", "support"]], "tables": ["plans"]})
+    );
+    assert_eq!(
+        below(&tree, &["acme", "billing"]).await,
+        json!({"namespaces": [], "tables": ["invoices", "taxes"]})
+    );
+    assert_eq!(below(&tree, &["x"]).await, json!({"namespaces": [], "tables": []}));
+
+    let flat = options(&[("sourceName", "github"), ("token", "t")]);
+    let root = below(&flat, &[]).await;
+    assert_eq!(root["namespaces"], Value::Null);
+    assert_eq!(root["tables"].as_array().unwrap().len(), 12);
+    assert_eq!(below(&flat, &["x"]).await, json!({"namespaces": null, "tables": []}));
+    let none = options(&[("sourceName", "github")]);
+    let error = engine().contents(&none, &[]).await.unwrap_err().to_string();
+    assert!(error.contains("option 'token' is required"), "{error}");
+}
+
+#[tokio::test]
+async fn an_outline_needs_no_options_of_the_table_and_says_the_same() {
+    let known = options(&[("sourceName", "github"), ("token", "t"), ("tableName", "issues")]);
+    let error = engine().describe(&known).await.unwrap_err().to_string();
+    assert!(error.contains("option 'owner' is required"), "{error}");
+
+    let outline = engine().outline(&known).await.unwrap();
+    let whole = engine().describe(&flat(&[("tableName", "issues")])).await.unwrap();
+    assert_eq!(outline.to_json(), whole.to_json());
+    assert_eq!(
+        outline.comment(),
+        "Table issues of github: ingestion type cdc, primary key id, cursor updated_at."
+    );
+    let plans = engine().outline(&tree(&[("tableName", "_community_namespaces")])).await.unwrap();
+    assert_eq!(
+        plans.comment(),
+        "Table _community_namespaces of tree: ingestion type snapshot, no primary key, no cursor."
+    );
+}
+
+#[tokio::test]
 async fn reserved_names_are_refused_before_the_connector_is_built() {
     let error = message(&options(&[("sourceName", "tree"), ("tableName", "_community_x")])).await;
     assert_eq!(

@@ -6,13 +6,14 @@ use crate::handles::READERS;
 use crate::panics;
 use crate::reader::{Next, Reader};
 use crate::request::{self, Call, Open};
+use crate::runtime;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use jni::objects::{JByteArray, JClass};
 use jni::sys::{jint, jlong};
 use jni::{Env, EnvUnowned};
-use lakeflow_core::{MetricsSnapshot, Result};
+use lakeflow_core::{MetricsSnapshot, OptionRole, OptionSpec, Result};
 use serde_json::{Map, Value, json};
 use std::time::Duration;
 
@@ -118,6 +119,15 @@ fn answer(call: Call) -> Result<Value> {
             })
         }
         Call::Metrics { handle } => metrics(READERS.get(handle)?.metrics()),
+        Call::Options { source } => {
+            let specs = runtime::engine().options_of(&source)?;
+            let (secrets, others): (Vec<_>, Vec<_>) =
+                specs.iter().partition(|spec| spec.role == OptionRole::Secret);
+            let spellings = |specs: Vec<&&'static OptionSpec>| {
+                specs.into_iter().flat_map(|spec| spec.spellings()).collect::<Vec<_>>()
+            };
+            json!({"secrets": spellings(secrets), "others": spellings(others)})
+        }
         Call::OpenHandles => json!({"open_handles": READERS.len()}),
         #[cfg(feature = "testing")]
         #[allow(clippy::panic, reason = "the purpose of this operation")]

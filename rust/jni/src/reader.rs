@@ -8,6 +8,7 @@ use futures::FutureExt;
 use lakeflow_arrow::IpcWriter;
 use lakeflow_core::{Error, ErrorKind, MetricsSnapshot, Options, Result};
 use lakeflow_engine::{SliceEnd, SliceRequest, TableStream};
+use serde_json::Value;
 use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
@@ -47,6 +48,8 @@ struct State {
 /// What the task does.
 enum Job {
     Describe(Options),
+    Outline(Options),
+    Contents(Options, Vec<String>),
     Batch(Options, Option<Vec<String>>),
     Stream(Options),
     Slice(TableStream, SliceRequest),
@@ -58,7 +61,11 @@ impl Reader {
     pub(crate) fn open(open: Open, blob: Bytes) -> Result<Self> {
         let state = Arc::new(Mutex::new(State::default()));
         let job = match open {
-            Open::Describe { options } => Job::Describe(options.into_options()),
+            Open::Describe { options, outline: false } => Job::Describe(options.into_options()),
+            Open::Describe { options, outline: true } => Job::Outline(options.into_options()),
+            Open::Contents { options, namespace } => {
+                Job::Contents(options.into_options(), namespace)
+            }
             Open::Batch { options, columns } => Job::Batch(options.into_options(), columns),
             Open::Stream { options } => Job::Stream(options.into_options()),
             Open::Slice { stream, id, start, limit, single_drain } => {
@@ -133,8 +140,13 @@ async fn work(job: Job, chunks: &Sender<Result<Bytes>>, state: &Mutex<State>) ->
     let engine = runtime::engine();
     match job {
         Job::Describe(options) => {
-            let description = engine.describe(&options).await?.to_json();
-            send(chunks, Bytes::from(description.to_string())).await
+            send_json(chunks, &engine.describe(&options).await?.to_json()).await
+        }
+        Job::Outline(options) => {
+            send_json(chunks, &engine.outline(&options).await?.to_json()).await
+        }
+        Job::Contents(options, namespace) => {
+            send_json(chunks, &engine.contents(&options, &namespace).await?.to_json()).await
         }
         Job::Batch(options, columns) => {
             let mut reader = engine.batch(&options, columns).await?;
@@ -167,6 +179,10 @@ async fn work(job: Job, chunks: &Sender<Result<Bytes>>, state: &Mutex<State>) ->
             Ok(())
         }
     }
+}
+
+async fn send_json(chunks: &Sender<Result<Bytes>>, json: &Value) -> Result<()> {
+    send(chunks, Bytes::from(json.to_string())).await
 }
 
 async fn send(chunks: &Sender<Result<Bytes>>, chunk: Bytes) -> Result<()> {

@@ -12,6 +12,16 @@ pub enum Open {
     Describe {
         /// Options as the user gave them.
         options: OptionMap,
+        /// Whether options that the table requires may be missing; they come with the read then.
+        #[serde(default)]
+        outline: bool,
+    },
+    /// One chunk: what lies in a namespace, as JSON.
+    Contents {
+        /// Options as the user gave them.
+        options: OptionMap,
+        /// The namespace; empty for the root.
+        namespace: Vec<String>,
     },
     /// Chunks: the schema, then one record batch each.
     Batch {
@@ -61,6 +71,12 @@ pub enum Call {
     Metrics {
         /// Handle of the read.
         handle: i64,
+    },
+    /// `{"secrets", "others"}`: every spelling of the options that a source's tables take, apart by
+    /// whether they hold credentials.
+    Options {
+        /// Id of the source.
+        source: String,
     },
     /// `{"open_handles"}`.
     OpenHandles,

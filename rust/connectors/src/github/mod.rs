@@ -66,6 +66,7 @@ pub static SOURCE: Source = Source {
             "User or organization that owns the repository; for `repositories` the user whose \
              repositories to read. Required but for `repositories` with `org`.",
         )
+        .aliases(&["repository_owner"])
         .identity()
         .tables(WITH_OWNER),
         OptionSpec::new("repo", OptionKind::Text, "Name of the repository.")

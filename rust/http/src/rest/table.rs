@@ -512,13 +512,13 @@ impl Tables {
     ///
     /// # Errors
     /// As [`get`](Self::get); [`ErrorKind::ConfigInvalid`](lakeflow_core::ErrorKind::ConfigInvalid)
-    /// if an option that the table's path needs is not set.
+    /// if an option that the table's path needs is not set and will not come.
     pub fn spec(&self, name: &str, settings: &Settings) -> Result<TableSpec> {
         let table = self.get(name)?;
         let mut needed = template::names(table.path).filter(|n| !template::is_parent(n));
         match needed.find(|option| settings.get(option).is_none()) {
-            Some(option) => Err(table.needs(option).table(name)),
-            None => Ok(table.spec(settings)),
+            Some(option) if !settings.is_incomplete() => Err(table.needs(option).table(name)),
+            _ => Ok(table.spec(settings)),
         }
     }
 }

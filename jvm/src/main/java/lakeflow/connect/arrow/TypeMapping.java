@@ -2,6 +2,7 @@ package lakeflow.connect.arrow;
 
 import java.util.ArrayList;
 import java.util.List;
+import java.util.stream.Stream;
 import org.apache.spark.sql.types.ArrayType;
 import org.apache.spark.sql.types.ByteType;
 import org.apache.spark.sql.types.DataType;
@@ -76,11 +77,9 @@ public final class TypeMapping {
       StructField field = field(from, wanted.name());
       if (field != null) {
         compare(path, field.dataType(), wanted.dataType(), mayLack, found);
-        if (field.nullable() && !wanted.nullable()) {
-          found.add("column '" + path + "' may be null but is wanted as not null");
-        }
+        requireNulls(path, field.nullable(), wanted.nullable(), found);
       } else if (!mayLack) {
-        found.add("column '" + path + "' does not exist");
+        found.add("column '" + path + "' does not exist" + otherCase(from, wanted.name()));
       } else if (!wanted.nullable()) {
         found.add("column '" + path + "' is missing and may not be null");
       }
@@ -93,14 +92,31 @@ public final class TypeMapping {
       compareFields(path + ".", inner, wanted, mayLack, found);
     } else if (from instanceof ArrayType inner && to instanceof ArrayType wanted) {
       compare(path + ".element", inner.elementType(), wanted.elementType(), mayLack, found);
+      requireNulls(path + ".element", inner.containsNull(), wanted.containsNull(), found);
     } else if (from instanceof MapType inner && to instanceof MapType wanted) {
       compare(path + ".key", inner.keyType(), wanted.keyType(), mayLack, found);
       compare(path + ".value", inner.valueType(), wanted.valueType(), mayLack, found);
+      requireNulls(
+          path + ".value", inner.valueContainsNull(), wanted.valueContainsNull(), found);
     } else if (!from.equals(to) && !widens(from, to)) {
       found.add(
           "column '" + path + "' is " + from.simpleString() + " and is wanted as "
               + to.simpleString());
     }
+  }
+
+  private static void requireNulls(String path, boolean from, boolean to, List<String> found) {
+    if (from && !to) {
+      found.add("column '" + path + "' may be null but is wanted as not null");
+    }
+  }
+
+  private static String otherCase(StructType struct, String name) {
+    return Stream.of(struct.fieldNames())
+        .filter(name::equalsIgnoreCase)
+        .findFirst()
+        .map(known -> " (it is called '" + known + "')")
+        .orElse("");
   }
 
   private static StructField field(StructType struct, String name) {

@@ -28,9 +28,17 @@ public final class NativeReader implements Closeable {
     this.cleanable = CLEANER.register(this, handle);
   }
 
-  /** Asks for the description of the table that {@code options} name: one chunk of JSON. */
-  static NativeReader describe(ReadOptions options) {
-    return new NativeReader(request("describe", options), null);
+  /** What native code answers to a request whose result is one object. */
+  static ObjectNode answer(ObjectNode request) {
+    try (NativeReader reader = new NativeReader(request, null)) {
+      byte[] chunk = reader.next();
+      ObjectNode json = chunk == null ? null : Json.parse(chunk);
+      if (json == null) {
+        throw LakeflowException.internal("the native library gave no answer");
+      }
+
+      return json;
+    }
   }
 
   /** Reads the table; {@code columns} null means all. First chunk is the schema. */
@@ -110,7 +118,8 @@ public final class NativeReader implements Closeable {
     cleanable.clean();
   }
 
-  private static ObjectNode request(String kind, ReadOptions options) {
+  /** A request to open a read. */
+  static ObjectNode request(String kind, ReadOptions options) {
     ObjectNode request = Json.object().put("kind", kind);
     ObjectNode values = request.putObject("options");
     options.forEach(values::put);

@@ -1,7 +1,9 @@
 package lakeflow.connect.bridge;
 
 import com.fasterxml.jackson.databind.node.ObjectNode;
-import lakeflow.connect.errors.LakeflowException;
+import java.util.LinkedHashMap;
+import java.util.List;
+import java.util.Map;
 import lakeflow.connect.options.ReadOptions;
 
 /**
@@ -10,8 +12,18 @@ import lakeflow.connect.options.ReadOptions;
  * @param source id of the source
  * @param table name of the table
  * @param schemaJson its columns, in Spark's JSON form
+ * @param comment one sentence for people
+ * @param properties ingestion type, primary keys, cursor and whether it can be streamed, as text
  */
-public record TableDescription(String source, String table, String schemaJson) {
+public record TableDescription(
+    String source,
+    String table,
+    String schemaJson,
+    String comment,
+    Map<String, String> properties) {
+
+  private static final List<String> PROPERTIES =
+      List.of("ingestion_type", "primary_keys", "cursor_field", "streamable");
 
   /** {@code <source>.<table>}. */
   public String name() {
@@ -20,15 +32,28 @@ public record TableDescription(String source, String table, String schemaJson) {
 
   /** Asks the source. */
   public static TableDescription fetch(ReadOptions options) {
-    try (NativeReader reader = NativeReader.describe(options)) {
-      byte[] chunk = reader.next();
-      ObjectNode json = chunk == null ? null : Json.parse(chunk);
-      if (json == null) {
-        throw LakeflowException.internal("the native library gave no table description");
-      }
+    return of(NativeReader.answer(NativeReader.request("describe", options)));
+  }
 
-      return new TableDescription(
-          Json.text(json, "source"), Json.text(json, "table"), json.path("schema").toString());
+  /** As {@link #fetch}, where options that the table requires may be missing. */
+  public static TableDescription outline(ReadOptions options) {
+    return of(NativeReader.answer(NativeReader.request("describe", options).put("outline", true)));
+  }
+
+  private static TableDescription of(ObjectNode json) {
+    Map<String, String> properties = new LinkedHashMap<>();
+    for (String name : PROPERTIES) {
+      if (json.hasNonNull(name)) {
+        boolean text = json.path(name).isTextual();
+        properties.put(name, text ? json.path(name).asText() : json.path(name).toString());
+      }
     }
+
+    return new TableDescription(
+        Json.text(json, "source"),
+        Json.text(json, "table"),
+        json.path("schema").toString(),
+        Json.text(json, "comment"),
+        properties);
   }
 }

@@ -3,6 +3,9 @@ package lakeflow.connect.errors;
 /** A failure with a stable code; the message names what failed and what to do. */
 public final class LakeflowException extends RuntimeException {
 
+  /** Code of an error about a table that the source does not have. */
+  public static final String TABLE_NOT_FOUND = "TABLE_NOT_FOUND";
+
   private static final long serialVersionUID = 1L;
 
   private final String code;

@@ -2,10 +2,13 @@ package lakeflow.connect.options;
 
 import com.fasterxml.jackson.annotation.JsonValue;
 import java.io.Serializable;
+import java.util.Collections;
 import java.util.Locale;
 import java.util.Map;
+import java.util.Set;
 import java.util.TreeMap;
 import java.util.function.BiConsumer;
+import java.util.function.Predicate;
 import lakeflow.connect.errors.LakeflowException;
 
 /**
@@ -19,6 +22,9 @@ public final class ReadOptions implements Serializable {
 
   /** Option that names the table. */
   public static final String TABLE_NAME = "tableName";
+
+  /** Option that asks a question in the place of a table. */
+  public static final String OPERATION = "operation";
 
   /** Option that moves the slice store out of the checkpoint. */
   public static final String SLICE_STORE = "sliceStore";
@@ -40,6 +46,23 @@ public final class ReadOptions implements Serializable {
     ReadOptions both = new ReadOptions(values);
     others.forEach(both::put);
     return both;
+  }
+
+  /** These options but for those whose names are {@code unwanted}. */
+  public ReadOptions without(Predicate<String> unwanted) {
+    ReadOptions rest = new ReadOptions(values);
+    rest.values.keySet().removeIf(unwanted);
+    return rest;
+  }
+
+  /** These options and one more, which replaces one of the same name. */
+  public ReadOptions with(String name, String value) {
+    return overlaidBy(Map.of(name, value));
+  }
+
+  /** Names as they were given. */
+  public Set<String> names() {
+    return Collections.unmodifiableSet(values.keySet());
   }
 
   /** The value of {@code name}; null if it is not given. */

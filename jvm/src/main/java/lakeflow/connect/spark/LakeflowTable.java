@@ -1,6 +1,5 @@
 package lakeflow.connect.spark;
 
-import java.util.EnumSet;
 import java.util.Set;
 import lakeflow.connect.bridge.TableDescription;
 import lakeflow.connect.options.ReadOptions;
@@ -12,6 +11,9 @@ import org.apache.spark.sql.util.CaseInsensitiveStringMap;
 
 /** A table of a source. */
 final class LakeflowTable implements SupportsRead {
+
+  static final Set<TableCapability> CAPABILITIES =
+      Set.of(TableCapability.BATCH_READ, TableCapability.MICRO_BATCH_READ);
 
   private final TableDescription description;
   private final ReadOptions options;
@@ -37,13 +39,13 @@ final class LakeflowTable implements SupportsRead {
 
   @Override
   public Set<TableCapability> capabilities() {
-    return EnumSet.of(TableCapability.BATCH_READ, TableCapability.MICRO_BATCH_READ);
+    return CAPABILITIES;
   }
 
   @Override
   public ScanBuilder newScanBuilder(CaseInsensitiveStringMap scanOptions) {
-    return new LakeflowScanBuilder(
-        description, options.overlaidBy(scanOptions.asCaseSensitiveMap()), schema);
+    ReadOptions all = options.overlaidBy(scanOptions.asCaseSensitiveMap());
+    return new LakeflowScanBuilder(description, SessionDefaults.apply(all), schema);
   }
 
   @Override

@@ -1,10 +1,12 @@
 package lakeflow.connect.spark;
 
+import java.util.HashMap;
 import java.util.Map;
 import lakeflow.connect.bridge.TableDescription;
 import lakeflow.connect.options.ReadOptions;
 import org.apache.spark.sql.connector.catalog.SessionConfigSupport;
 import org.apache.spark.sql.connector.catalog.Table;
+import org.apache.spark.sql.connector.catalog.TableCatalog;
 import org.apache.spark.sql.connector.catalog.TableProvider;
 import org.apache.spark.sql.connector.expressions.Transform;
 import org.apache.spark.sql.sources.DataSourceRegister;
@@ -15,7 +17,7 @@ import org.apache.spark.sql.util.CaseInsensitiveStringMap;
 public final class LakeflowTableProvider
     implements TableProvider, DataSourceRegister, SessionConfigSupport {
 
-  private static final String NAME = "lakeflow_connect";
+  static final String NAME = "lakeflow_connect";
 
   private ReadOptions describedBy;
   private TableDescription description;
@@ -37,16 +39,35 @@ public final class LakeflowTableProvider
 
   @Override
   public StructType inferSchema(CaseInsensitiveStringMap options) {
-    return Schemas.parse(describe(new ReadOptions(options.asCaseSensitiveMap())));
+    return Schemas.parse(describe(checked(options.asCaseSensitiveMap())));
   }
 
   @Override
   public Table getTable(StructType schema, Transform[] partitioning, Map<String, String> options) {
-    ReadOptions given = new ReadOptions(options);
+    ReadOptions given = checked(options);
     TableDescription found = describe(given);
     Schemas.requireReadable(found, schema);
 
     return new LakeflowTable(found, given, schema);
+  }
+
+  private static ReadOptions checked(Map<String, String> given) {
+    return SessionDefaults.apply(new ReadOptions(optionsAmong(given)));
+  }
+
+  /**
+   * The options among what Spark gives: for a table that is being created all of its properties,
+   * in which options have a prefix.
+   */
+  private static Map<String, String> optionsAmong(Map<String, String> given) {
+    Map<String, String> options = new HashMap<>();
+    given.forEach(
+        (name, value) -> {
+          if (name.startsWith(TableCatalog.OPTION_PREFIX)) {
+            options.put(name.substring(TableCatalog.OPTION_PREFIX.length()), value);
+          }
+        });
+    return options.isEmpty() ? given : options;
   }
 
   /** Spark asks for the schema and then for the table: one request serves both. */

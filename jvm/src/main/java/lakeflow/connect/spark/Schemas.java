@@ -1,6 +1,9 @@
 package lakeflow.connect.spark;
 
+import java.util.LinkedHashSet;
 import java.util.List;
+import java.util.Set;
+import java.util.concurrent.ConcurrentHashMap;
 import lakeflow.connect.arrow.TypeMapping;
 import lakeflow.connect.bridge.TableDescription;
 import lakeflow.connect.errors.LakeflowException;
@@ -13,6 +16,9 @@ import org.slf4j.LoggerFactory;
 final class Schemas {
 
   private static final Logger LOG = LoggerFactory.getLogger(Schemas.class);
+
+  /** What was told already, once per process. */
+  private static final Set<String> WARNED = ConcurrentHashMap.newKeySet();
 
   private Schemas() {}
 
@@ -28,7 +34,10 @@ final class Schemas {
     }
   }
 
-  /** Refuses a schema that rows of the table cannot be read as; one with fewer columns is fine. */
+  /**
+   * Refuses a schema that rows of the table cannot be read as: each column must exist, by exactly
+   * this name, with the declared type or a wider one. Columns that it leaves out are told once.
+   */
   static void requireReadable(TableDescription description, StructType given) {
     StructType declared = parse(description);
     if (given.equals(declared)) {
@@ -39,13 +48,16 @@ final class Schemas {
     if (!differences.isEmpty()) {
       throw LakeflowException.configInvalid(
           "the given schema does not fit table '" + description.table() + "' of "
-              + description.source() + ": " + String.join("; ", differences));
+              + description.source() + ": " + String.join("; ", differences)
+              + "; leave the schema out, or correct these columns");
     }
 
-    if (given.length() < declared.length()) {
+    Set<String> leftOut = new LinkedHashSet<>(List.of(declared.fieldNames()));
+    leftOut.removeAll(List.of(given.fieldNames()));
+    if (!leftOut.isEmpty() && WARNED.add(description.name() + leftOut)) {
       LOG.warn(
-          "table has more columns than the given schema: table={} declared={} given={}",
-          description.table(), declared.length(), given.length());
+          "table has columns that the given schema leaves out: table={} columns={}",
+          description.name(), leftOut);
     }
   }
 }

@@ -37,6 +37,7 @@ import org.apache.arrow.vector.types.pojo.FieldType;
 import org.apache.spark.sql.catalyst.InternalRow;
 import org.apache.spark.sql.types.ArrayType;
 import org.apache.spark.sql.types.DataType;
+import org.apache.spark.sql.types.DataTypes;
 import org.apache.spark.sql.types.MapType;
 import org.apache.spark.sql.types.StructField;
 import org.apache.spark.sql.types.StructType;
@@ -132,8 +133,26 @@ class ArrowBatchesTest {
       assertEquals(expected[1], String.join("; ", differences));
     }
     assertEquals(
-        List.of("column 'x' does not exist"),
-        TypeMapping.differencesOfExisting(stored, StructType.fromDDL("a int, x string")));
+        List.of("column 'x' does not exist", "column 'A' does not exist (it is called 'a')"),
+        TypeMapping.differencesOfExisting(stored, StructType.fromDDL("a int, x string, A int")));
+  }
+
+  @Test
+  void elementsThatMayBeNullAreNotWantedAsNotNull() {
+    StructType nullable = new StructType().add("a", new ArrayType(DataTypes.LongType, true));
+    StructType filled = new StructType().add("a", new ArrayType(DataTypes.LongType, false));
+    StructType map =
+        new StructType().add("m", new MapType(DataTypes.StringType, DataTypes.LongType, true));
+    StructType filledMap =
+        new StructType().add("m", new MapType(DataTypes.StringType, DataTypes.LongType, false));
+
+    assertEquals(
+        List.of("column 'a.element' may be null but is wanted as not null"),
+        TypeMapping.differences(nullable, filled));
+    assertEquals(List.of(), TypeMapping.differences(filled, nullable));
+    assertEquals(
+        List.of("column 'm.value' may be null but is wanted as not null"),
+        TypeMapping.differences(map, filledMap));
   }
 
   private static String rows(String ddl) throws IOException {
