@@ -2,11 +2,12 @@
 
 use crate::drain::{Drain, Start};
 use crate::emit::Emitter;
+use crate::filter::{Filter, Wanted};
 use crate::table::Table;
 use crate::walk::Step;
 use arrow::array::{BooleanArray, RecordBatch};
 use arrow::datatypes::SchemaRef;
-use lakeflow_core::{Error, MetricsSnapshot, Result};
+use lakeflow_core::{Error, MetricsSnapshot, Pushdown, Result};
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -24,11 +25,13 @@ pub struct BatchReader {
     capped: VecDeque<RecordBatch>,
     cap: Option<u64>,
     ended: bool,
+    wanted: Wanted,
 }
 
 impl BatchReader {
     pub(crate) fn new(table: Arc<Table>, columns: Option<&[String]>) -> Result<Self> {
         let emitter = Emitter::new(table.decoder(columns)?, table.metrics.clone());
+        let pushed = Pushdown { columns: columns.map(<[String]>::to_vec), limit: None };
 
         Ok(Self {
             table,
@@ -38,12 +41,21 @@ impl BatchReader {
             capped: VecDeque::new(),
             cap: None,
             ended: false,
+            wanted: Wanted { pushed, ..Wanted::default() },
         })
     }
 
     /// Ends the read once it has given this many rows.
     pub fn limit(mut self, rows: u64) -> Self {
         self.left = rows;
+        self.wanted.pushed.limit = Some(rows);
+        self
+    }
+
+    /// Asks for fewer rows where the service can leave out what the filters do; rows that they
+    /// exclude may come all the same.
+    pub fn filter(mut self, filters: &[Filter]) -> Self {
+        self.wanted.narrow(&self.table, filters);
         self
     }
 
@@ -105,7 +117,10 @@ impl BatchReader {
         }
         let mut drain = match self.drain.take() {
             Some(drain) => drain,
-            None => Drain::begin(self.table.clone(), Start::default(), false).await?,
+            None => {
+                let start = Start { wanted: self.wanted.clone(), ..Start::default() };
+                Drain::begin(self.table.clone(), start, false).await?
+            }
         };
         while let Some(step) = drain.next().await? {
             let Step::Page(delivery) = step else { continue };

@@ -3,6 +3,7 @@
 use lakeflow_core::{Column, DataType, FieldPath, Progress, TableSchema};
 use serde_json::{Value, json};
 
+use crate::filter::ordering_column;
 use crate::table::Table;
 
 /// Schema and metadata of a table.
@@ -15,6 +16,7 @@ pub struct TableDescription {
     key: Vec<String>,
     cursor: Option<String>,
     streamable: bool,
+    ordering_column: Option<String>,
 }
 
 impl TableDescription {
@@ -32,6 +34,7 @@ impl TableDescription {
             key: table.spec.key.iter().map(FieldPath::to_string).collect(),
             cursor: table.spec.cursor.as_ref().map(FieldPath::to_string),
             streamable: !matches!(table.progress(), Progress::Snapshot),
+            ordering_column: ordering_column(table).map(|(column, _)| column.to_owned()),
         }
     }
 
@@ -56,7 +59,8 @@ impl TableDescription {
     }
 
     /// `{"source", "table", "schema", "ingestion_type", "primary_keys", "cursor_field",
-    /// "streamable", "comment"}`; the schema in Spark's JSON form.
+    /// "streamable", "comment", "ordering_column"}`; the schema in Spark's JSON form. Filters on the
+    /// ordering column, if there is one, make batch reads ask for less.
     pub fn to_json(&self) -> Value {
         json!({
             "source": self.source,
@@ -67,6 +71,7 @@ impl TableDescription {
             "cursor_field": self.cursor,
             "streamable": self.streamable,
             "comment": self.comment(),
+            "ordering_column": self.ordering_column,
         })
     }
 }

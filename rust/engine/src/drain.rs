@@ -3,6 +3,7 @@
 use crate::children::Children;
 use crate::engine::random_bits;
 use crate::feed::Feed;
+use crate::filter::Wanted;
 use crate::parts::Places;
 use crate::seen::Seen;
 use crate::state::{self, StateBlob};
@@ -36,6 +37,7 @@ pub(crate) struct Start {
     /// What an earlier drain from the same offset has found.
     pub(crate) idle: Option<Idle>,
     pub(crate) warnings: Vec<String>,
+    pub(crate) wanted: Wanted,
 }
 
 /// Reads a feed from an offset up to `until`.
@@ -53,7 +55,7 @@ impl Drain {
     ///
     /// `streaming`: rows must be deliverable exactly once.
     pub(crate) async fn begin(table: Arc<Table>, start: Start, streaming: bool) -> Result<Self> {
-        let Start { offset, state, idle, mut warnings } = start;
+        let Start { offset, state, idle, mut warnings, wanted } = start;
         let mut offset = offset.unwrap_or_else(|| {
             let mut offset = Offset::beginning(table.source, &*table.name, table.feed);
             offset.scope.clone_from(&table.scope);
@@ -77,11 +79,16 @@ impl Drain {
             reading.memory.places = idle.places;
         }
         reading.warnings = warnings;
+        reading.wanted_from = wanted.from;
+        reading.pushed = wanted.pushed;
         if lead.order().is_some_and(|order| order.until == Until::Latest) {
             match lead.connector.latest(&reading.request()).await? {
                 Latest::Value(value) => reading.until = Some(value),
                 Latest::At(_) => return Err(Error::internal("`latest` must be an order value")),
             }
+        }
+        if let Some(upto) = &wanted.upto {
+            reading.lower_until(upto);
         }
         let feed = Feed::begin(&mut reading).await?;
         let done = feed.is_empty();

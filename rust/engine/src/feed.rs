@@ -17,8 +17,9 @@ impl Feed {
     /// Goes on from the value and the place that `reading` has reached, lookback applied.
     pub(crate) async fn begin(reading: &mut Reading) -> Result<Self> {
         let table = reading.table.clone();
-        let first_from =
-            table.order().map(|order| table.start_option(order)).transpose()?.flatten();
+        let option = table.order().map(|order| table.start_option(order)).transpose()?.flatten();
+        // Of two lower bounds the higher one holds; none is lower than any.
+        let first_from = option.into_iter().chain(reading.wanted_from.clone()).max();
         let from = match (&reading.reached, table.order()) {
             (Some(reached), Some(order)) => {
                 Some(reached.minus_nanos(order.lookback.as_nanos(), order.step))

@@ -9,7 +9,7 @@ use crate::parts::{Places, group_key};
 use crate::table::Table;
 use crate::walk::{Delivery, Reading, Step};
 use lakeflow_core::{
-    Cursor, Error, ErrorKind, Ingestion, Part, PartKey, Position, Progress, Result,
+    Cursor, Error, ErrorKind, Ingestion, Part, PartKey, Position, Progress, ReadRequest, Result,
 };
 use std::collections::{BTreeSet, VecDeque};
 
@@ -136,7 +136,8 @@ impl Pass {
             (Some(from), Some(order)) => Some(from.moved(order.step, -1)),
             _ => None,
         };
-        let request = table.request(after, self.upto.clone(), None, Vec::new());
+        let upto = self.upto.clone();
+        let request = ReadRequest { after, upto, ..table.request(None, Vec::new()) };
         let mut stream = table.connector.parts(request);
         let mut groups: VecDeque<Vec<Part>> = VecDeque::new();
         let mut last_known = None;

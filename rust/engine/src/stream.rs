@@ -195,7 +195,8 @@ impl Reading {
                 let mut warnings = Vec::new();
                 let offset = table.accept(&request.start, &mut warnings)?;
                 let idle = idle.filter(|(at, _)| *at == request.start).map(|(_, idle)| idle);
-                let start = Start { offset, state: request.state.clone(), idle, warnings };
+                let state = request.state.clone();
+                let start = Start { offset, state, idle, warnings, ..Start::default() };
                 Drain::begin(table.clone(), start, true).await?
             }
         };

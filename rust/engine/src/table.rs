@@ -200,22 +200,16 @@ impl Table {
         Ok(decoder)
     }
 
-    /// A request for `(after, upto]`.
-    pub(crate) fn request(
-        &self,
-        after: Option<Cursor>,
-        upto: Option<Cursor>,
-        at: Option<Position>,
-        parts: Vec<Part>,
-    ) -> ReadRequest {
+    /// A request for all that lies at a place and below parents.
+    pub(crate) fn request(&self, at: Option<Position>, parts: Vec<Part>) -> ReadRequest {
         let cap =
             self.settings.integer("max_records_per_batch").and_then(|n| u64::try_from(n).ok());
         ReadRequest {
             table: self.name.clone(),
             options: self.settings.clone(),
             feed: self.feed,
-            after,
-            upto,
+            after: None,
+            upto: None,
             at,
             parts,
             page_rows: cap,

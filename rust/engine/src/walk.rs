@@ -5,7 +5,7 @@ use crate::seen::Seen;
 use crate::state::Memory;
 use crate::table::Table;
 use lakeflow_core::{
-    Comparable, Cursor, Error, Ingestion, Order, Page, PageStream, Part, Pass, Position,
+    Comparable, Cursor, Error, Ingestion, Order, Page, PageStream, Part, Pass, Position, Pushdown,
     ReadRequest, Result, Until, canonical_json,
 };
 use std::sync::Arc;
@@ -114,6 +114,10 @@ pub(crate) struct Reading {
     /// The pass under way, as an offset holds it.
     pub(crate) pass: Option<Pass>,
     pub(crate) memory: Memory,
+    /// Lowest order value that is wanted of a read that begins at the beginning, inclusive.
+    pub(crate) wanted_from: Option<Cursor>,
+    /// What the service may leave out.
+    pub(crate) pushed: Pushdown,
 }
 
 impl Reading {
@@ -143,6 +147,8 @@ impl Reading {
             at: None,
             pass: None,
             memory: Memory { seen, ..Memory::default() },
+            wanted_from: None,
+            pushed: Pushdown::default(),
             table,
         }
     }
@@ -154,9 +160,7 @@ impl Reading {
         let step = self.table.order().map(|o| o.step);
         let after = from.map(|from| step.map_or_else(|| from.clone(), |step| from.moved(step, -1)));
 
-        let request = self.table.request(after, upto.cloned(), self.at.clone(), self.parts.clone());
-
-        self.table.read(request)
+        self.table.read(ReadRequest { after, upto: upto.cloned(), ..self.request() })
     }
 
     /// The upper bound of rows, if those past `until` are left to a later pass.
@@ -334,7 +338,9 @@ impl Reading {
 
     /// A request for whatever lies at the reading's place and below its parents.
     pub(crate) fn request(&self) -> ReadRequest {
-        self.table.request(None, None, self.at.clone(), self.parts.clone())
+        let request = self.table.request(self.at.clone(), self.parts.clone());
+
+        ReadRequest { pushed: self.pushed.clone(), ..request }
     }
 
     /// A parent vanished between listing and reading.

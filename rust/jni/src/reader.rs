@@ -7,7 +7,7 @@ use bytes::Bytes;
 use futures::FutureExt;
 use lakeflow_arrow::IpcWriter;
 use lakeflow_core::{Error, ErrorKind, MetricsSnapshot, Options, Result};
-use lakeflow_engine::{SliceEnd, SliceRequest, TableStream};
+use lakeflow_engine::{Filter, SliceEnd, SliceRequest, TableStream};
 use serde_json::Value;
 use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -45,12 +45,19 @@ struct State {
     metrics: MetricsSnapshot,
 }
 
+/// What a batch read wants of its table.
+struct Wanted {
+    columns: Option<Vec<String>>,
+    limit: Option<u64>,
+    filters: Vec<Filter>,
+}
+
 /// What the task does.
 enum Job {
     Describe(Options),
     Outline(Options),
     Contents(Options, Vec<String>),
-    Batch(Options, Option<Vec<String>>),
+    Batch(Options, Wanted),
     Stream(Options),
     Slice(TableStream, SliceRequest),
 }
@@ -66,7 +73,10 @@ impl Reader {
             Open::Contents { options, namespace } => {
                 Job::Contents(options.into_options(), namespace)
             }
-            Open::Batch { options, columns } => Job::Batch(options.into_options(), columns),
+            Open::Batch { options, columns, limit, filters } => {
+                let filters = filters.into_iter().map(Filter::from).collect();
+                Job::Batch(options.into_options(), Wanted { columns, limit, filters })
+            }
             Open::Stream { options } => Job::Stream(options.into_options()),
             Open::Slice { stream, id, start, limit, single_drain } => {
                 let stream = READERS.get(stream)?.stream()?;
@@ -148,8 +158,11 @@ async fn work(job: Job, chunks: &Sender<Result<Bytes>>, state: &Mutex<State>) ->
         Job::Contents(options, namespace) => {
             send_json(chunks, &engine.contents(&options, &namespace).await?.to_json()).await
         }
-        Job::Batch(options, columns) => {
-            let mut reader = engine.batch(&options, columns).await?;
+        Job::Batch(options, Wanted { columns, limit, filters }) => {
+            let mut reader = engine.batch(&options, columns).await?.filter(&filters);
+            if let Some(rows) = limit {
+                reader = reader.limit(rows);
+            }
             let mut ipc = IpcWriter::new(&reader.schema())?;
             send(chunks, ipc.schema_chunk()).await?;
             while let Some(batch) = reader.next().await? {

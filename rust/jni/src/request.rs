@@ -1,6 +1,7 @@
 //! What Java asks for, as JSON.
 
 use lakeflow_core::{Error, Options, Result};
+use lakeflow_engine::{Comparison, Filter};
 use serde::Deserialize;
 use std::collections::BTreeMap;
 
@@ -29,6 +30,10 @@ pub enum Open {
         options: OptionMap,
         /// Columns that are wanted, in order; `null`: all.
         columns: Option<Vec<String>>,
+        /// Rows that are enough; `null`: all.
+        limit: Option<u64>,
+        /// Filters that the caller checks again.
+        filters: Vec<Condition>,
     },
     /// No chunk: the end says that slices can be opened.
     Stream {
@@ -48,6 +53,36 @@ pub enum Open {
         /// Whether the stream ends with the first drain.
         single_drain: bool,
     },
+}
+
+/// A column compared with a value.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Condition {
+    column: String,
+    comparison: Compared,
+    value: String,
+}
+
+/// How a column is compared.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "snake_case")]
+enum Compared {
+    AtLeast,
+    AtMost,
+    Equal,
+}
+
+impl From<Condition> for Filter {
+    fn from(condition: Condition) -> Self {
+        let comparison = match condition.comparison {
+            Compared::AtLeast => Comparison::AtLeast,
+            Compared::AtMost => Comparison::AtMost,
+            Compared::Equal => Comparison::Equal,
+        };
+
+        Self { column: condition.column, comparison, value: condition.value }
+    }
 }
 
 /// A question that is answered at once.
@@ -125,10 +160,11 @@ mod tests {
 
     #[test]
     fn options_keep_their_spelling_and_are_not_shown() {
-        let json = r#"{"kind": "batch", "options": {"sourceName": "x", "Token": "canary"}}"#;
+        let json = r#"{"kind": "batch", "options": {"sourceName": "x", "Token": "canary"},
+            "limit": null, "filters": []}"#;
         let open: Open = parse(json.as_bytes()).unwrap();
         assert!(!format!("{open:?}").contains("canary"));
-        let Open::Batch { options, columns: None } = open else { panic!("{open:?}") };
+        let Open::Batch { options, columns: None, .. } = open else { panic!("{open:?}") };
         let options = options.into_options();
         assert_eq!(options.iter().collect::<Vec<_>>(), [("sourceName", "x"), ("Token", "canary")]);
     }

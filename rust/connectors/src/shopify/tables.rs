@@ -17,11 +17,16 @@ const LOCATIONS_PER_REQUEST: usize = 50;
 pub(super) const TABLES: Tables = Tables(&[
     changes("products", "/admin/api/{api_version}/products.json", schemas::products)
         .query(&[ASCENDING])
+        .selects("fields")
         .rows("products"),
     changes("customers", "/admin/api/{api_version}/customers.json", schemas::customers)
         .query(&[ASCENDING])
+        .selects("fields")
         .rows("customers"),
-    changes("orders", ORDERS, schemas::orders).query(&[ASCENDING, ANY_STATUS]).rows("orders"),
+    changes("orders", ORDERS, schemas::orders)
+        .query(&[ASCENDING, ANY_STATUS])
+        .selects("fields")
+        .rows("orders"),
     embedded("refunds", schemas::refunds)
         .cursor("created_at")
         .legacy_cursor(&["created_at"])

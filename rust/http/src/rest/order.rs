@@ -11,7 +11,7 @@ const CENTURY: Duration = Duration::from_secs(100 * 365 * 86_400);
 ///
 #[derive(Clone, Copy, Debug)]
 pub struct By {
-    field: Option<&'static str>,
+    pub(super) field: Option<&'static str>,
     kind: CursorKind,
     step: Step,
     settle: Duration,

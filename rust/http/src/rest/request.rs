@@ -1,6 +1,6 @@
 //! From a table's row and a range to the first request.
 
-use super::table::Table;
+use super::table::{Table, field_path};
 use super::template::fill;
 use crate::{Request, path};
 use lakeflow_core::{Cursor, Error, ReadRequest, Result, Step};
@@ -132,10 +132,32 @@ impl Table {
         {
             request = request.query(name, page_size(name, max, read));
         }
+        if let (Some(name), Some(columns)) = (self.selects, &read.pushed.columns) {
+            request = request.query(name, self.selected(columns).join(","));
+        }
         match self.empty_on {
             Some(status) => request.accept(status),
             None => request,
         }
+    }
+
+    /// The fields of a record that `columns` come from, and those that the engine reads by.
+    fn selected(&self, columns: &[String]) -> Vec<String> {
+        let schema = (self.schema)();
+        let order = self.by.and_then(|by| by.field).or(self.cursor);
+        let added = |name: &str| self.columns.iter().any(|(column, _)| *column == name);
+        let wanted = columns.iter().map(String::as_str).filter(|name| !added(name));
+        let mut fields = Vec::new();
+        for path in wanted.chain(self.key.iter().copied()).chain(order) {
+            let place = schema.place_of(&field_path(path));
+            if let Some(field) = place.segments().next()
+                && !fields.iter().any(|known| known == field)
+            {
+                fields.push(field.to_owned());
+            }
+        }
+
+        fields
     }
 
     /// The error where `option`, which the path needs, is not set.

@@ -70,6 +70,7 @@ pub struct Table {
     pub(super) since_first: Option<&'static str>,
     pub(super) until: Option<Parameter>,
     pub(super) page_size: Option<(&'static str, u64)>,
+    pub(super) selects: Option<&'static str>,
     pub(super) rows_at: RowsAt,
     pub(super) columns: &'static [(&'static str, &'static str)],
     pub(super) paging: Paging,
@@ -107,6 +108,7 @@ impl Table {
             since_first: None,
             until: None,
             page_size: None,
+            selects: None,
             rows_at: RowsAt::Root,
             columns: &[],
             paging: Paging::None,
@@ -270,6 +272,13 @@ impl Table {
     /// name makes pages smaller.
     pub const fn page_size(mut self, name: &'static str, max: u64) -> Self {
         self.page_size = Some((name, max));
+        self
+    }
+
+    /// The parameter that names the fields that are wanted, separated by commas; without it the
+    /// service sends all of them.
+    pub const fn selects(mut self, parameter: &'static str) -> Self {
+        self.selects = Some(parameter);
         self
     }
 

@@ -115,6 +115,20 @@ fn bounds_are_written_as_the_service_wants_them() {
 }
 
 #[test]
+fn wanted_columns_are_asked_for_with_what_the_engine_reads_by() {
+    let table = Table::new("t", "/t", schema).cdc(&["id"], "changed").selects("fields");
+    let wanting = |columns: Option<&[&str]>| {
+        let columns = columns.map(|names| names.iter().map(|n| (*n).to_owned()).collect());
+        let pushed = Pushdown { columns, limit: None };
+        shown(&table, &ReadRequest { pushed, ..read(&[], (None, None)) })
+    };
+
+    assert_eq!(wanting(None), "t");
+    assert_eq!(wanting(Some(&["title"])), "t fields=title,id,changed");
+    assert_eq!(wanting(Some(&["id", "title", "id"])), "t fields=id,title,changed");
+}
+
+#[test]
 fn a_place_wins_over_the_size_of_pages() {
     let table = Table::new("t", "/t", schema)
         .page_size("per_page", 100)

@@ -42,13 +42,9 @@ public final class NativeReader implements Closeable {
   }
 
   /** Reads the table; {@code columns} null means all. First chunk is the schema. */
-  public static NativeReader batch(ReadOptions options, Iterable<String> columns) {
+  public static NativeReader batch(ReadOptions options, Wanted wanted) {
     ObjectNode request = request("batch", options);
-    if (columns == null) {
-      request.putNull("columns");
-    } else {
-      columns.forEach(request.putArray("columns")::add);
-    }
+    wanted.writeTo(request);
 
     return new NativeReader(request, null);
   }

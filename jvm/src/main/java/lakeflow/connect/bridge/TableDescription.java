@@ -13,6 +13,7 @@ import lakeflow.connect.options.ReadOptions;
  * @param table name of the table
  * @param schemaJson its columns, in Spark's JSON form
  * @param comment one sentence for people
+ * @param orderingColumn the column that the source can bound reads by; null if there is none
  * @param properties ingestion type, primary keys, cursor and whether it can be streamed, as text
  */
 public record TableDescription(
@@ -20,6 +21,7 @@ public record TableDescription(
     String table,
     String schemaJson,
     String comment,
+    String orderingColumn,
     Map<String, String> properties) {
 
   private static final List<String> PROPERTIES =
@@ -54,6 +56,7 @@ public record TableDescription(
         Json.text(json, "table"),
         json.path("schema").toString(),
         Json.text(json, "comment"),
+        Json.text(json, "ordering_column"),
         properties);
   }
 }

@@ -1,9 +1,9 @@
 package lakeflow.connect.spark;
 
 import java.io.Serial;
-import java.util.ArrayList;
 import java.util.List;
 import lakeflow.connect.bridge.NativeReader;
+import lakeflow.connect.bridge.Wanted;
 import lakeflow.connect.internal.FailPoint;
 import lakeflow.connect.options.ReadOptions;
 import org.apache.spark.sql.connector.metric.CustomTaskMetric;
@@ -18,12 +18,12 @@ import org.apache.spark.sql.vectorized.ColumnarBatch;
 final class LakeflowBatch implements Batch {
 
   private final ReadOptions options;
-  private final List<String> columns;
+  private final Wanted wanted;
   private final StructType schema;
 
-  LakeflowBatch(ReadOptions options, List<String> columns, StructType schema) {
+  LakeflowBatch(ReadOptions options, Wanted wanted, StructType schema) {
     this.options = options;
-    this.columns = columns;
+    this.wanted = wanted;
     this.schema = schema;
   }
 
@@ -46,7 +46,7 @@ final class LakeflowBatch implements Batch {
 
   @Override
   public PartitionReaderFactory createReaderFactory() {
-    return new Factory(options, columns, schema);
+    return new Factory(options, wanted, schema);
   }
 
   /** All rows. */
@@ -58,18 +58,18 @@ final class LakeflowBatch implements Batch {
     @Serial private static final long serialVersionUID = 1L;
 
     private final ReadOptions options;
-    private final ArrayList<String> columns;
+    private final Wanted wanted;
     private final StructType schema;
 
-    private Factory(ReadOptions options, List<String> columns, StructType schema) {
+    private Factory(ReadOptions options, Wanted wanted, StructType schema) {
       this.options = options;
-      this.columns = new ArrayList<>(columns);
+      this.wanted = wanted;
       this.schema = schema;
     }
 
     @Override
     public PartitionReader<ColumnarBatch> createColumnarReader(InputPartition partition) {
-      NativeReader reader = NativeReader.batch(options, columns);
+      NativeReader reader = NativeReader.batch(options, wanted);
       return new BatchReader(reader, schema);
     }
   }

@@ -1,6 +1,9 @@
 package lakeflow.connect.spark;
 
+import java.util.Arrays;
+import java.util.List;
 import lakeflow.connect.bridge.TableDescription;
+import lakeflow.connect.bridge.Wanted;
 import lakeflow.connect.options.ReadOptions;
 import org.apache.spark.sql.connector.metric.CustomMetric;
 import org.apache.spark.sql.connector.metric.CustomTaskMetric;
@@ -16,14 +19,23 @@ final class LakeflowScan implements Scan {
   private final ReadOptions options;
   private final StructType table;
   private final StructType schema;
+  private final Integer limit;
+  private final PushedPredicates predicates;
   private LakeflowMicroBatchStream stream;
 
   LakeflowScan(
-      TableDescription description, ReadOptions options, StructType table, StructType schema) {
+      TableDescription description,
+      ReadOptions options,
+      StructType table,
+      StructType schema,
+      Integer limit,
+      PushedPredicates predicates) {
     this.description = description;
     this.options = options;
     this.table = table;
     this.schema = schema;
+    this.limit = limit;
+    this.predicates = predicates;
   }
 
   @Override
@@ -33,12 +45,16 @@ final class LakeflowScan implements Scan {
 
   @Override
   public String description() {
-    return "lakeflow_connect " + description.name();
+    return "lakeflow_connect " + description.name()
+        + ", PushedFilters: " + Arrays.toString(predicates.predicates())
+        + ", PushedLimit: " + (limit == null ? "none" : limit);
   }
 
   @Override
   public Batch toBatch() {
-    return new LakeflowBatch(options, LakeflowBatch.columns(table, schema), schema);
+    List<String> columns = LakeflowBatch.columns(table, schema);
+    return new LakeflowBatch(
+        options, new Wanted(columns, limit, predicates.conditions()), schema);
   }
 
   @Override

@@ -57,7 +57,7 @@ class NativeReaderTest {
 
   @Test
   void panicInAReadIsAnExceptionAndTheProcessLives() {
-    try (NativeReader reader = NativeReader.batch(options("panicking"), null)) {
+    try (NativeReader reader = NativeReader.batch(options("panicking"), Wanted.ALL)) {
       LakeflowException error = assertThrows(LakeflowException.class, () -> drain(reader));
       assertEquals("INTERNAL", error.code());
       assertTrue(error.getMessage().contains("panicking on purpose"), error.getMessage());
@@ -99,7 +99,7 @@ class NativeReaderTest {
 
   @Test
   void closeEndsACallThatWaits() throws Exception {
-    NativeReader reader = NativeReader.batch(options("blocking"), null);
+    NativeReader reader = NativeReader.batch(options("blocking"), Wanted.ALL);
     CompletableFuture<byte[]> waiting = CompletableFuture.supplyAsync(() -> drain(reader));
     assertThrows(
         TimeoutException.class,
@@ -117,7 +117,7 @@ class NativeReaderTest {
     Thread thread =
         new Thread(
             () -> {
-              try (NativeReader reader = NativeReader.batch(options("blocking"), null)) {
+              try (NativeReader reader = NativeReader.batch(options("blocking"), Wanted.ALL)) {
                 drain(reader);
                 thrown.complete(null);
               } catch (RuntimeException e) {
@@ -179,14 +179,14 @@ class NativeReaderTest {
   void manyReadsLeaveNothingBehind() {
     ReadOptions options = options("blocking");
     for (int cycle = 0; cycle < CYCLES; cycle++) {
-      NativeReader.batch(options, List.of("id")).close();
+      NativeReader.batch(options, Wanted.columns(List.of("id"))).close();
     }
   }
 
   @Test
   void unknownTableIsATypedError() {
     ReadOptions options = options("endless").overlaidBy(Map.of("tableName", "nope"));
-    try (NativeReader reader = NativeReader.batch(options, null)) {
+    try (NativeReader reader = NativeReader.batch(options, Wanted.ALL)) {
       LakeflowException error = assertThrows(LakeflowException.class, reader::next);
       assertEquals("TABLE_NOT_FOUND", error.code());
     }
@@ -224,7 +224,8 @@ class NativeReaderTest {
   private static NativeReader endless(long pages) {
     ReadOptions options = options("endless");
     return NativeReader.batch(
-        options.overlaidBy(Map.of("pages", Long.toString(pages))), List.of("id", "name"));
+        options.overlaidBy(Map.of("pages", Long.toString(pages))),
+        Wanted.columns(List.of("id", "name")));
   }
 
   private static ReadOptions options(String source) {

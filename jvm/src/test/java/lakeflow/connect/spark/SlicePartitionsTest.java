@@ -9,6 +9,7 @@ import java.util.Map;
 import java.util.stream.LongStream;
 import lakeflow.connect.arrow.IpcMessage;
 import lakeflow.connect.bridge.NativeReader;
+import lakeflow.connect.bridge.Wanted;
 import lakeflow.connect.options.ReadOptions;
 import lakeflow.connect.store.Chunk;
 import lakeflow.connect.store.SliceFooter;
@@ -79,7 +80,7 @@ class SlicePartitionsTest {
         SliceStore.open(configuration, folder.toString(), new SliceOwner("s", "t", "x"));
     Map<String, String> options =
         Map.of("sourceName", "endless", "tableName", "items", "pages", "3");
-    try (NativeReader reader = NativeReader.batch(new ReadOptions(options), List.of("id"));
+    try (NativeReader reader = NativeReader.batch(new ReadOptions(options), Wanted.columns(List.of("id")));
         SliceWriter writer = store.write("a", StreamOffset.BEGINNING, "{}")) {
       writer.write(reader.next(), 0);
       for (byte[] chunk = reader.next(); chunk != null; chunk = reader.next()) {
