@@ -101,8 +101,11 @@ def test_wanted_columns_are_asked_of_a_service_that_can_select(spark, shop):
     assert {request.query["fields"] for request in shop.requests()} == {"id,title,updated_at"}
 
 
-def test_all_columns_are_asked_for_by_name_too_and_are_the_same(spark, shop):
+def test_who_wants_everything_selects_nothing(spark, shop):
     rows = values(read(spark, _products(shop)), "id")
+    rescued = read(spark, _products(shop, rescuedDataColumn="_rescued"))
+    assert len(rescued.select("id", "_rescued").collect()) == 300
+    assert {request.query.get("fields") for request in shop.requests()} == {None}
     records = sorted(shop.records("shopify", "products"), key=lambda record: record["id"])
 
     assert [row["title"] for row in rows] == [record["title"] for record in records]

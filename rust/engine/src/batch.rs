@@ -31,7 +31,13 @@ pub struct BatchReader {
 impl BatchReader {
     pub(crate) fn new(table: Arc<Table>, columns: Option<&[String]>) -> Result<Self> {
         let emitter = Emitter::new(table.decoder(columns)?, table.metrics.clone());
-        let pushed = Pushdown { columns: columns.map(<[String]>::to_vec), limit: None };
+        // Who wants every column, or the fields that have none, gets what the service sends by itself.
+        let known = &table.spec.schema;
+        let some = |columns: &&[String]| {
+            columns.len() < known.columns.len() && columns.iter().all(|c| known.column(c).is_some())
+        };
+        let columns = columns.filter(some).map(<[String]>::to_vec);
+        let pushed = Pushdown { columns, limit: None };
 
         Ok(Self {
             table,

@@ -145,8 +145,10 @@ impl Table {
     fn selected(&self, columns: &[String]) -> Vec<String> {
         let schema = (self.schema)();
         let order = self.by.and_then(|by| by.field).or(self.cursor);
-        let added = |name: &str| self.columns.iter().any(|(column, _)| *column == name);
-        let wanted = columns.iter().map(String::as_str).filter(|name| !added(name));
+        let sent = |name: &&str| {
+            schema.column(name).is_some() && self.columns.iter().all(|(column, _)| column != name)
+        };
+        let wanted = columns.iter().map(String::as_str).filter(sent);
         let mut fields = Vec::new();
         for path in wanted.chain(self.key.iter().copied()).chain(order) {
             let place = schema.place_of(&field_path(path));

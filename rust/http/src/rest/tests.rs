@@ -124,8 +124,8 @@ fn wanted_columns_are_asked_for_with_what_the_engine_reads_by() {
     };
 
     assert_eq!(wanting(None), "t");
-    assert_eq!(wanting(Some(&["title"])), "t fields=title,id,changed");
-    assert_eq!(wanting(Some(&["id", "title", "id"])), "t fields=id,title,changed");
+    assert_eq!(wanting(Some(&["project"])), "t fields=project,id,changed");
+    assert_eq!(wanting(Some(&["id", "project", "x"])), "t fields=id,project,changed");
 }
 
 #[test]
