@@ -72,6 +72,11 @@ pub enum OptionKind {
         /// Largest value.
         max: f64,
     },
+    /// A number of bytes, or a size such as `64m` or `1g`, each unit 1,024 times the one before;
+    /// held as a whole number of bytes, 1 or more.
+    Bytes,
+    /// A length of time such as `30s`, `5 minutes` or `1 hour 30 minutes`; held in seconds.
+    Duration,
     /// `true` or `false`, in any case.
     Bool,
     /// ISO 8601 date or date-time; without a zone, UTC.
@@ -223,6 +228,14 @@ impl OptionSpec {
                 Ok(n) if (min..=max).contains(&n) => Ok(n.to_string()),
                 _ => fail(format!("a number of seconds from {min} to {max}")),
             },
+            OptionKind::Bytes => match parse_bytes(trimmed) {
+                Some(bytes) if bytes > 0 => Ok(bytes.to_string()),
+                _ => fail("a number of bytes or a size such as 64m or 1g".into()),
+            },
+            OptionKind::Duration => match parse_duration(trimmed) {
+                Some(duration) => Ok(duration.as_secs_f64().to_string()),
+                None => fail("a length of time such as 30s or 5 minutes".into()),
+            },
             OptionKind::Bool => match trimmed.to_ascii_lowercase().as_str() {
                 word @ ("true" | "false") => Ok(word.to_owned()),
                 _ => fail("true or false".into()),
@@ -277,9 +290,13 @@ impl Settings {
             }
             let checked = spec.check(value)?;
             if values.insert(spec.name, checked.clone()).is_some_and(|old| old != checked) {
+                let names =
+                    options.iter().map(|(name, _)| name).filter(|name| spec.is_called(name));
+                let names: Vec<_> = names.map(|name| format!("'{name}'")).collect();
                 return Err(Error::config(format!(
-                    "option '{}' is given twice, under two names with different values",
-                    spec.name
+                    "option '{}' is given twice with different values, as {}; leave one of them out",
+                    spec.name,
+                    names.join(" and ")
                 )));
             }
         }
@@ -345,12 +362,12 @@ impl Settings {
         self.text(name).map(Secret::new)
     }
 
-    /// A whole number.
+    /// A whole number, or a number of bytes.
     pub fn integer(&self, name: &str) -> Option<i64> {
         self.get(name).and_then(|v| v.parse().ok())
     }
 
-    /// A number of seconds.
+    /// A number of seconds, or a length of time.
     pub fn seconds(&self, name: &str) -> Option<Duration> {
         self.get(name).and_then(|v| v.parse().ok()).map(Duration::from_secs_f64)
     }
@@ -394,6 +411,53 @@ impl fmt::Debug for Settings {
     }
 }
 
+/// Sizes as Spark spells them: digits, then a unit or none.
+fn parse_bytes(text: &str) -> Option<i64> {
+    let (number, unit) = split_number(text)?;
+    let power = match unit.to_ascii_lowercase().as_str() {
+        "" | "b" => 0,
+        "k" | "kb" => 1,
+        "m" | "mb" => 2,
+        "g" | "gb" => 3,
+        "t" | "tb" => 4,
+        "p" | "pb" => 5,
+        _ => return None,
+    };
+
+    i64::try_from(number).ok()?.checked_mul(1 << (10 * power))
+}
+
+/// Numbers with their units, one after the other.
+fn parse_duration(text: &str) -> Option<Duration> {
+    let mut rest = text;
+    let mut total = Duration::ZERO;
+    while !rest.is_empty() {
+        let (number, after) = split_number(rest)?;
+        let end = after.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(after.len());
+        let (unit, after) = after.split_at_checked(end)?;
+        let millis: u64 = match unit.to_ascii_lowercase().as_str() {
+            "ms" | "millisecond" | "milliseconds" => 1,
+            "s" | "sec" | "second" | "seconds" => 1_000,
+            "m" | "min" | "minute" | "minutes" => 60_000,
+            "h" | "hour" | "hours" => 3_600_000,
+            "d" | "day" | "days" => 86_400_000,
+            _ => return None,
+        };
+        total = total.checked_add(Duration::from_millis(number.checked_mul(millis)?))?;
+        rest = after.trim_start();
+    }
+
+    (!text.is_empty()).then_some(total)
+}
+
+/// The whole number that `text` begins with, and what follows it, blanks between them left out.
+fn split_number(text: &str) -> Option<(u64, &str)> {
+    let end = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let (digits, rest) = text.split_at_checked(end)?;
+
+    Some((digits.parse().ok()?, rest.trim_start()))
+}
+
 fn unknown(name: &str, value: &str, specs: &[&'static OptionSpec]) -> Error {
     let lower = name.to_lowercase();
     let nearest = specs
@@ -434,6 +498,8 @@ mod tests {
             .aliases(&["maxRows"]),
         OptionSpec::new("base_url", OptionKind::Url, "Root.").identity(),
         OptionSpec::new("flag", OptionKind::Bool, "Flag."),
+        OptionSpec::new("size", OptionKind::Bytes, "Size."),
+        OptionSpec::new("pause", OptionKind::Duration, "Pause."),
     ];
 
     fn resolve(pairs: &[(&str, &str)]) -> Result<Settings> {
@@ -472,6 +538,14 @@ mod tests {
             (("cap", "-5"), "option 'cap' must be 1 or more, got \"-5\""),
             (("flag", "yes"), "option 'flag' must be true or false, got \"yes\""),
             (
+                ("size", "0"),
+                "option 'size' must be a number of bytes or a size such as 64m or 1g, got \"0\"",
+            ),
+            (
+                ("pause", "30"),
+                "option 'pause' must be a length of time such as 30s or 5 minutes, got \"30\"",
+            ),
+            (
                 ("base_url", "ftp://user:pw@h"),
                 "option 'base_url' must be an address that starts with https:// or http://, got 15 characters",
             ),
@@ -479,6 +553,44 @@ mod tests {
         ];
         for (pair, expected) in cases {
             assert_eq!(message(&[pair]), expected);
+        }
+    }
+
+    #[test]
+    fn sizes_are_bytes_in_powers_of_1024() {
+        for (text, bytes) in [
+            ("1", 1),
+            ("1500b", 1500),
+            ("2k", 2048),
+            ("64m", 64 << 20),
+            ("64MB", 64 << 20),
+            (" 1 g ", 1 << 30),
+            ("3tb", 3 << 40),
+            ("8191p", 8191 << 50),
+        ] {
+            assert_eq!(resolve(&[("size", text)]).unwrap().integer("size"), Some(bytes), "{text}");
+        }
+        for text in ["0m", "-1", "1.5g", "m", "64 mib", "8192p", "99999999999999999999", "1g1m"] {
+            assert!(message(&[("size", text)]).ends_with(&format!("got \"{text}\"")), "{text}");
+        }
+    }
+
+    #[test]
+    fn lengths_of_time_are_numbers_with_units() {
+        for (text, millis) in [
+            ("0s", 0),
+            ("500ms", 500),
+            ("30s", 30_000),
+            ("30 Seconds", 30_000),
+            ("5 minutes", 300_000),
+            ("1 hour 30 minutes", 5_400_000),
+            ("2d4h", 187_200_000),
+        ] {
+            let settings = resolve(&[("pause", text)]).unwrap();
+            assert_eq!(settings.seconds("pause"), Some(Duration::from_millis(millis)), "{text}");
+        }
+        for text in ["30", "s", "-1s", "1.5s", "1 fortnight", "5 minutes ago", "1s,2s"] {
+            assert!(message(&[("pause", text)]).ends_with(&format!("got \"{text}\"")), "{text}");
         }
     }
 
@@ -495,7 +607,11 @@ mod tests {
 
     #[test]
     fn two_spellings_with_different_values_are_refused() {
-        assert!(message(&[("token", "t"), ("cap", "1"), ("maxrows", "2")]).contains("given twice"));
+        assert_eq!(
+            message(&[("token", "t"), ("cap", "1"), ("maxrows", "2")]),
+            "option 'cap' is given twice with different values, as 'cap' and 'maxrows'; leave one of \
+             them out"
+        );
     }
 
     #[test]

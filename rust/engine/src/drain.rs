@@ -64,13 +64,7 @@ impl Drain {
         let salt = *offset.salt.get_or_insert_with(random_bits);
         let lead = table.child_of.as_ref().map_or(&table, |below| &below.feed).clone();
         let known = idle.as_ref().map_or(&offset, |idle| &idle.offset);
-        let cursor = match (&known.cursor, lead.order()) {
-            (Some(raw), Some(order)) => Some(Cursor::parse(order.kind, raw).map_err(|e| {
-                Error::offset_invalid(format!("the checkpoint's cursor: {}", e.message()))
-                    .table(table.name.as_str())
-            })?),
-            _ => None,
-        };
+        let cursor = stored_cursor(&lead, known.cursor.as_deref())?;
         let mut reading = Reading::new(lead.clone(), cursor, salt, streaming);
         reading.pass.clone_from(&known.pass);
         reading.memory.below = Seen::new(table.counts_occurrences(), false);
@@ -123,6 +117,26 @@ impl Drain {
         self.done
     }
 
+    /// Ends the drain at the stored cursor `end` if that is earlier.
+    pub(crate) fn end_at(&mut self, end: Option<&str>) -> Result<()> {
+        if let Some(end) = stored_cursor(&self.reading.table, end)? {
+            self.reading.lower_until(&end);
+        }
+
+        Ok(())
+    }
+
+    /// Milliseconds from the order value reached to `until`; `None` if the order is not of time.
+    pub(crate) fn lag_ms(&self) -> Option<u64> {
+        let until = self.reading.until.as_ref()?.instant()?;
+        if self.done {
+            return Some(0);
+        }
+        let reached = self.reading.reached.as_ref()?.instant()?;
+
+        Some(u64::try_from((until.nanos() - reached.nanos()) / 1_000_000).unwrap_or(0))
+    }
+
     /// Whether a slice is to move the offset though it has no rows: to the first place of a feed
     /// that the service keeps, and away from a place that has lived half its life.
     pub(crate) fn moves_without_rows(&self) -> bool {
@@ -161,6 +175,16 @@ impl Drain {
 
         Idle { offset, places: self.reading.memory.places.clone() }
     }
+}
+
+/// A cursor as an offset holds it.
+fn stored_cursor(table: &Table, raw: Option<&str>) -> Result<Option<Cursor>> {
+    let (Some(raw), Some(order)) = (raw, table.order()) else { return Ok(None) };
+
+    Cursor::parse(order.kind, raw).map(Some).map_err(|e| {
+        Error::offset_invalid(format!("the checkpoint's cursor: {}", e.message()))
+            .table(table.name.as_str())
+    })
 }
 
 /// Writes down where `reading` stands; whether all ties fit.

@@ -18,11 +18,13 @@ pub(crate) struct Emitter {
     metrics: Arc<Metrics>,
     /// Rows taken in.
     pub(crate) rows: u64,
+    /// Bytes of the batches handed over.
+    handed_over: u64,
 }
 
 impl Emitter {
     pub(crate) fn new(decoder: Decoder, metrics: Arc<Metrics>) -> Self {
-        Self { decoder, metrics, rows: 0 }
+        Self { decoder, metrics, rows: 0, handed_over: 0 }
     }
 
     pub(crate) fn schema(&self) -> SchemaRef {
@@ -38,7 +40,7 @@ impl Emitter {
             self.metrics.records(selection.len() as u64);
         }
         if self.decoder.rows() >= BATCH_ROWS || self.decoder.bytes() >= BATCH_BYTES {
-            return self.decoder.finish().map(Some);
+            return self.finish();
         }
 
         Ok(None)
@@ -49,11 +51,22 @@ impl Emitter {
         self.decoder.rows() as u64
     }
 
+    /// Arrow bytes of the rows taken in, uncompressed.
+    pub(crate) fn bytes(&self) -> u64 {
+        self.handed_over + self.decoder.bytes() as u64
+    }
+
     /// What is left.
     pub(crate) fn flush(&mut self) -> Result<Option<RecordBatch>> {
         if self.decoder.rows() == 0 {
             return Ok(None);
         }
+
+        self.finish()
+    }
+
+    fn finish(&mut self) -> Result<Option<RecordBatch>> {
+        self.handed_over = self.bytes();
 
         self.decoder.finish().map(Some)
     }

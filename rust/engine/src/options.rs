@@ -24,11 +24,23 @@ pub static FRAMEWORK_OPTIONS: &[OptionSpec] = &[
     .aliases(&["maxRowsPerTrigger"])
     .default(DEFAULT_CAP),
     OptionSpec::new(
+        "maxBytesPerTrigger",
+        OptionKind::Bytes,
+        "Uncompressed Arrow bytes after which a micro-batch ends, unless `max_records_per_batch` \
+         ends it before.",
+    ),
+    OptionSpec::new(
+        "minPollInterval",
+        OptionKind::Duration,
+        "Time within which a stream that has caught up does not look at the service again; never \
+         delays `availableNow`.",
+    ),
+    OptionSpec::new(
         "start_timestamp",
         OptionKind::Timestamp,
-        "First instant to read, inclusive, where there is no offset yet.",
+        "First instant to read, inclusive, where there is no offset yet; a bare date is midnight UTC.",
     )
-    .aliases(&["start_date"]),
+    .aliases(&["startingTimestamp", "start_date"]),
     OptionSpec::new(
         "onCoercionError",
         OptionKind::Choice(&["fail", "null"]),

@@ -8,7 +8,7 @@ use crate::walk::Step;
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use bytes::Bytes;
-use lakeflow_core::{Error, MetricsSnapshot, Result};
+use lakeflow_core::{Error, Instant, MetricsSnapshot, Offset, Result};
 use std::sync::{Arc, Mutex, MutexGuard};
 
 /// A stream of one feed; remembers the drain under way between slices. Cheap to clone.
@@ -26,8 +26,12 @@ struct State {
     drain: Option<(String, Drain)>,
     /// What a drain without rows has found, and the offset text that it began at.
     idle: Option<(String, Idle)>,
+    /// The offset text of a stream that has caught up, and when it last looked at the service.
+    caught_up: Option<(String, Instant)>,
     /// Whether the one drain of an AvailableNow run has ended.
     single_drain_ended: bool,
+    /// As of the last slice that was read.
+    lag_ms: Option<u64>,
 }
 
 /// What a slice is asked for.
@@ -39,7 +43,8 @@ pub struct SliceRequest {
     pub start: String,
     /// The blob that the offset's `state` names, if it is still there.
     pub state: Option<Bytes>,
-    /// Records after which the slice ends at the next safe point; `None`: all there is.
+    /// Records after which the slice ends at the next safe point, as it does after the bytes of
+    /// option `maxBytesPerTrigger`; `None`: all there is.
     pub limit: Option<u64>,
     /// One drain only (AvailableNow): once it has ended, every call returns its start.
     pub single_drain: bool,
@@ -55,6 +60,9 @@ pub struct SliceEnd {
     pub rows: u64,
     /// Blob that the offset names; to be stored before the offset is used.
     pub state: Option<StateBlob>,
+    /// Milliseconds from the order value that was reached to the end of the drain, 0 once the drain
+    /// has come there; `None` where the order is not one of time.
+    pub lag_ms: Option<u64>,
     /// What the user should know, each in one line.
     pub warnings: Vec<String>,
 }
@@ -66,13 +74,51 @@ impl TableStream {
 
     /// The next slice; does nothing until it is polled.
     pub fn slice(&self, request: SliceRequest) -> Slice {
-        Slice { stream: self.clone(), request, reading: None }
+        Slice { stream: self.clone(), request, upto: None, reading: None }
+    }
+
+    /// A slice that reads `(request.start, end]` once more, for a batch whose rows are lost.
+    ///
+    /// Exact as far as the order of the table tells: it ends at the first page past `end`.
+    pub fn slice_again(&self, request: SliceRequest, end: String) -> Slice {
+        Slice { stream: self.clone(), request, upto: Some(end), reading: None }
+    }
+
+    /// Checks that both offsets are this stream's and that `end` does not lie before `start`.
+    ///
+    /// # Errors
+    /// [`OffsetInvalid`](lakeflow_core::ErrorKind::OffsetInvalid), naming what differs, or both
+    /// places.
+    pub fn check_range(&self, start: &str, end: &str) -> Result<()> {
+        let table = &self.0.table;
+        let mut warnings = Vec::new();
+        let from = table.accept(start, &mut warnings)?;
+        let to = table.accept(end, &mut warnings)?;
+        // Slices count up from 1; offsets of other makers, which have no number, come before.
+        let number = |offset: &Option<Offset>| offset.as_ref().map_or(0, |offset| 1 + offset.seq);
+        let (before, after) = (number(&from), number(&to));
+        if start == end || before < after || (before == after && after == 1) {
+            return Ok(());
+        }
+
+        Err(Error::offset_invalid(format!(
+            "the batch ends at {}, which does not come after its start at {}: the checkpoint's log \
+             of offsets was mixed from two runs; restore all of it, or use a new checkpoint",
+            place(&to),
+            place(&from)
+        ))
+        .table(table.name.as_str()))
     }
 
     /// Records of a slice unless the caller wants another number.
     pub fn default_limit(&self) -> u64 {
         let cap = self.0.table.settings.integer("max_records_per_batch");
         cap.and_then(|n| u64::try_from(n).ok()).unwrap_or(u64::MAX)
+    }
+
+    /// Arrow bytes of a slice.
+    fn max_bytes(&self) -> Option<u64> {
+        self.0.table.settings.integer("maxBytesPerTrigger").and_then(|n| u64::try_from(n).ok())
     }
 
     /// Counters of all slices so far.
@@ -82,20 +128,47 @@ impl TableStream {
 }
 
 impl Inner {
+    /// Whether the stream has caught up where `request` starts, too short a time ago to look again.
+    fn rests(&self, state: &State, request: &SliceRequest) -> bool {
+        let (Some(pause), Some((at, looked))) =
+            (self.table.settings.seconds("minPollInterval"), &state.caught_up)
+        else {
+            return false;
+        };
+        let since = self.table.clock.now().nanos() - looked.nanos();
+
+        // A clock that was set back says nothing of how long ago that was.
+        !request.single_drain
+            && *at == request.start
+            && u128::try_from(since).is_ok_and(|since| since < pause.as_nanos())
+    }
+
     fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
     }
+}
+
+/// An offset in words.
+fn place(offset: &Option<Offset>) -> String {
+    let Some(offset) = offset else { return "the beginning".to_owned() };
+    let cursor = offset.cursor.as_ref().map(|cursor| format!(" (cursor '{cursor}')"));
+
+    format!("slice {}{}", offset.seq, cursor.unwrap_or_default())
 }
 
 /// One slice being read. Dropped half-way, it leaves nothing behind: the next one begins a drain.
 pub struct Slice {
     stream: TableStream,
     request: SliceRequest,
+    /// Offset text past which nothing is wanted.
+    upto: Option<String>,
     reading: Option<Reading>,
 }
 
 struct Reading {
     drain: Option<Drain>,
+    /// Whether the service is asked at all.
+    looks: bool,
     emitter: Emitter,
     ended: bool,
 }
@@ -116,7 +189,8 @@ impl Slice {
     /// whatever the source meets;
     /// [`DataInvalid`](lakeflow_core::ErrorKind::DataInvalid) for a value that does not fit.
     pub async fn next(&mut self) -> Result<Option<RecordBatch>> {
-        let limit = self.request.limit.unwrap_or(u64::MAX);
+        let max_rows = self.request.limit.unwrap_or(u64::MAX);
+        let max_bytes = self.request.limit.and(self.stream.max_bytes()).unwrap_or(u64::MAX);
         let reading = self.reading().await?;
         let Some(drain) = reading.drain.as_mut().filter(|_| !reading.ended) else {
             return Ok(None);
@@ -126,7 +200,9 @@ impl Slice {
                 Step::Page(delivery) => (delivery.safe, reading.emitter.push(&delivery)?),
                 Step::Safe => (true, None),
             };
-            reading.ended = safe && reading.emitter.rows >= limit;
+            let emitter = &reading.emitter;
+            let full = emitter.rows >= max_rows || emitter.bytes() >= max_bytes;
+            reading.ended = safe && full;
             if batch.is_some() {
                 return Ok(batch);
             }
@@ -144,18 +220,25 @@ impl Slice {
     /// # Errors
     /// [`Internal`](lakeflow_core::ErrorKind::Internal) if there are batches left.
     pub fn end(self) -> Result<SliceEnd> {
-        let Some(Reading { drain, emitter, ended: true }) = self.reading else {
+        let Some(Reading { drain, looks, emitter, ended: true }) = self.reading else {
             return Err(Error::internal("a slice was ended before its last batch"));
         };
         let mut end = SliceEnd {
             offset: self.request.start,
             rows: emitter.rows,
             state: None,
+            lag_ms: None,
             warnings: emitter.report().into_iter().collect(),
         };
-        let Some(mut drain) = drain else { return Ok(end) };
-        end.warnings.append(&mut drain.reading.warnings);
         let mut state = self.stream.0.state();
+        let Some(mut drain) = drain else {
+            end.lag_ms = state.lag_ms;
+            return Ok(end);
+        };
+        end.warnings.append(&mut drain.reading.warnings);
+        end.lag_ms = drain.lag_ms();
+        state.lag_ms = end.lag_ms;
+        let caught_up = drain.done();
         if end.rows > 0 || drain.moves_without_rows() {
             (end.offset, end.state) = drain.advance(&self.request.id)?;
             state.drain = Some((end.offset.clone(), drain));
@@ -163,13 +246,18 @@ impl Slice {
             state.idle = Some((end.offset.clone(), drain.idle()));
             state.single_drain_ended |= self.request.single_drain;
         }
+        if looks {
+            let now = self.stream.0.table.clock.now();
+            state.caught_up = caught_up.then(|| (end.offset.clone(), now));
+        }
 
         Ok(end)
     }
 
     async fn reading(&mut self) -> Result<&mut Reading> {
         if self.reading.is_none() {
-            let reading = Reading::begin(&self.stream.0, &self.request).await?;
+            let reading =
+                Reading::begin(&self.stream.0, &self.request, self.upto.as_deref()).await?;
             self.reading = Some(reading);
         }
 
@@ -179,28 +267,32 @@ impl Slice {
 
 impl Reading {
     /// Goes on with the drain under way if it stands at the start, else begins one.
-    async fn begin(stream: &Inner, request: &SliceRequest) -> Result<Self> {
+    async fn begin(stream: &Inner, request: &SliceRequest, upto: Option<&str>) -> Result<Self> {
         let table = &stream.table;
         let emitter = Emitter::new(table.decoder(None)?, table.metrics.clone());
-        let (under_way, idle, single_drain_ended) = {
+        let (under_way, idle) = {
             let mut state = stream.state();
-            (state.drain.take(), state.idle.take(), state.single_drain_ended)
-        };
-        if request.single_drain && single_drain_ended {
-            return Ok(Self { drain: None, emitter, ended: true });
-        }
-        let drain = match under_way {
-            Some((at, drain)) if at == request.start => drain,
-            _ => {
-                let mut warnings = Vec::new();
-                let offset = table.accept(&request.start, &mut warnings)?;
-                let idle = idle.filter(|(at, _)| *at == request.start).map(|(_, idle)| idle);
-                let state = request.state.clone();
-                let start = Start { offset, state, idle, warnings, ..Start::default() };
-                Drain::begin(table.clone(), start, true).await?
+            let under_way = state.drain.take().filter(|(at, _)| *at == request.start);
+            let ended = request.single_drain && state.single_drain_ended;
+            if ended || (under_way.is_none() && stream.rests(&state, request)) {
+                return Ok(Self { drain: None, looks: false, emitter, ended: true });
             }
+            let idle = state.idle.take().filter(|(at, _)| *at == request.start);
+            (under_way, idle.map(|(_, idle)| idle))
         };
+        if let Some((_, drain)) = under_way {
+            let ended = drain.done();
+            return Ok(Self { drain: Some(drain), looks: !ended, emitter, ended });
+        }
+        let mut warnings = Vec::new();
+        let offset = table.accept(&request.start, &mut warnings)?;
+        let state = request.state.clone();
+        let start = Start { offset, state, idle, warnings, ..Start::default() };
+        let mut drain = Drain::begin(table.clone(), start, true).await?;
+        if let Some(end) = upto.map(|end| table.accept(end, &mut Vec::new())).transpose()? {
+            drain.end_at(end.and_then(|end| end.cursor).as_deref())?;
+        }
 
-        Ok(Self { ended: drain.done(), drain: Some(drain), emitter })
+        Ok(Self { ended: drain.done(), drain: Some(drain), looks: true, emitter })
     }
 }

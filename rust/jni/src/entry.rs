@@ -106,6 +106,10 @@ fn answer(call: Call) -> Result<Value> {
         Call::Stream { handle } => {
             json!({"default_limit": READERS.get(handle)?.stream()?.default_limit()})
         }
+        Call::Range { handle, start, end } => {
+            READERS.get(handle)?.stream()?.check_range(&start, &end)?;
+            json!({})
+        }
         Call::SliceEnd { handle } => {
             let reader = READERS.get(handle)?;
             let end = reader.take_slice_end()?;
@@ -114,6 +118,7 @@ fn answer(call: Call) -> Result<Value> {
                 "rows": end.rows,
                 "state_hash": end.state.as_ref().map(|s| s.hash.as_str()),
                 "state": end.state.as_ref().map(|s| STANDARD.encode(&s.bytes)),
+                "lag_ms": end.lag_ms,
                 "warnings": end.warnings,
                 "metrics": metrics(reader.metrics()),
             })

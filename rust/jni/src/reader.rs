@@ -7,7 +7,7 @@ use bytes::Bytes;
 use futures::FutureExt;
 use lakeflow_arrow::IpcWriter;
 use lakeflow_core::{Error, ErrorKind, MetricsSnapshot, Options, Result};
-use lakeflow_engine::{Filter, SliceEnd, SliceRequest, TableStream};
+use lakeflow_engine::{Filter, Slice, SliceEnd, SliceRequest, TableStream};
 use serde_json::Value;
 use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -59,7 +59,7 @@ enum Job {
     Contents(Options, Vec<String>),
     Batch(Options, Wanted),
     Stream(Options),
-    Slice(TableStream, SliceRequest),
+    Slice(Box<Slice>),
 }
 
 impl Reader {
@@ -78,12 +78,15 @@ impl Reader {
                 Job::Batch(options.into_options(), Wanted { columns, limit, filters })
             }
             Open::Stream { options } => Job::Stream(options.into_options()),
-            Open::Slice { stream, id, start, limit, single_drain } => {
+            Open::Slice { stream, id, start, limit, single_drain, upto } => {
                 let stream = READERS.get(stream)?.stream()?;
                 lock(&state).stream = Some(stream.clone());
                 let blob = (!blob.is_empty()).then_some(blob);
                 let request = SliceRequest { id, start, state: blob, limit, single_drain };
-                Job::Slice(stream, request)
+                Job::Slice(Box::new(match upto {
+                    Some(end) => stream.slice_again(request, end),
+                    None => stream.slice(request),
+                }))
             }
         };
         let (send, receive) = mpsc::channel(CHUNKS_AHEAD);
@@ -180,8 +183,7 @@ async fn work(job: Job, chunks: &Sender<Result<Bytes>>, state: &Mutex<State>) ->
 
             Ok(())
         }
-        Job::Slice(stream, request) => {
-            let mut slice = stream.slice(request);
+        Job::Slice(mut slice) => {
             let mut ipc = IpcWriter::new(&*slice.schema().await?)?;
             send(chunks, ipc.schema_chunk()).await?;
             while let Some(batch) = slice.next().await? {

@@ -52,6 +52,8 @@ pub enum Open {
         limit: Option<u64>,
         /// Whether the stream ends with the first drain.
         single_drain: bool,
+        /// Offset text past which nothing is wanted, for a batch whose rows are lost.
+        upto: Option<String>,
     },
 }
 
@@ -96,8 +98,17 @@ pub enum Call {
         /// Handle of the stream.
         handle: i64,
     },
-    /// `{"offset", "rows", "state_hash", "state", "warnings", "metrics"}` of a slice whose
-    /// chunks have ended; `state` is base64.
+    /// `{}` if a batch of the stream may go from one offset to the other.
+    Range {
+        /// Handle of the stream.
+        handle: i64,
+        /// Offset text at which the batch starts.
+        start: String,
+        /// Offset text at which it ends.
+        end: String,
+    },
+    /// `{"offset", "rows", "state_hash", "state", "lag_ms", "warnings", "metrics"}` of a slice
+    /// whose chunks have ended; `state` is base64.
     SliceEnd {
         /// Handle of the slice.
         handle: i64,
