@@ -16,6 +16,28 @@ _MISTAKES = {
     "page size of zero": ({"per_page": "0"}, "option 'per_page' must be"),
     "cap that is no number": ({"max_records_per_batch": "many"}, "max_records_per_batch"),
     "address without a scheme": ({"base_url": "localhost"}, "option 'base_url' must be"),
+    "two caps": (
+        {"max_records_per_batch": "5", "maxRowsPerTrigger": "6"},
+        "as 'max_records_per_batch' and 'maxRowsPerTrigger'; leave one of them out",
+    ),
+    "size of another spelling": (
+        {"maxBytesPerTrigger": "64 MiB"},
+        "option 'maxBytesPerTrigger' must be a number of bytes or a size such as 64m or 1g, "
+        'got "64 MiB"',
+    ),
+    "interval without a unit": (
+        {"minPollInterval": "30"},
+        "option 'minPollInterval' must be a length of time such as 30s or 5 minutes, got \"30\"",
+    ),
+    "start that is no time": ({"startingTimestamp": "yesterday"}, "option 'start_timestamp' must"),
+    "delete flow that is no boolean": (
+        {"isDeleteFlow": "yes"},
+        "option 'isDeleteFlow' must be true or false, got \"yes\"",
+    ),
+    "deletes of a table without them": (
+        {"isDeleteFlow": "TRUE"},
+        "its ingestion type is cdc; leave option 'isDeleteFlow' out",
+    ),
     "coercion word": ({"onCoercionError": "ignore"}, "one of fail, null"),
 }
 

@@ -64,7 +64,8 @@ public final class NativeReader implements Closeable {
             .put("id", id)
             .put("start", start)
             .put("limit", end.limit())
-            .put("single_drain", end.singleDrain());
+            .put("single_drain", end.singleDrain())
+            .put("upto", end.upto());
     return new NativeReader(request, state);
   }
 
@@ -98,7 +99,12 @@ public final class NativeReader implements Closeable {
 
   /** Asks an operation that takes this handle. */
   ObjectNode ask(String operation) {
-    return NativeCalls.call(NativeCalls.operation(operation).put("handle", handle.id));
+    return ask(NativeCalls.operation(operation));
+  }
+
+  /** Asks an operation that takes this handle and more. */
+  ObjectNode ask(ObjectNode operation) {
+    return NativeCalls.call(operation.put("handle", handle.id));
   }
 
   static Map<String, Long> counters(ObjectNode object) {

@@ -44,6 +44,15 @@ public final class NativeStream implements Closeable {
     return defaultLimit;
   }
 
+  /**
+   * Checks that a batch may go from {@code start} to {@code end}.
+   *
+   * @throws LakeflowException if either is of another stream, or the end lies before the start
+   */
+  public void checkRange(String start, String end) {
+    reader.ask(NativeCalls.operation("range").put("start", start).put("end", end));
+  }
+
   /** Begins a slice at {@code start}; {@code state} is what that offset's state names, or null. */
   public Slice slice(String id, String start, byte[] state, ReadTo end) {
     return new Slice(NativeReader.slice(reader, id, start, state, end));
@@ -86,6 +95,7 @@ public final class NativeStream implements Closeable {
           json.path("rows").asLong(),
           Json.text(json, "state_hash"),
           state == null ? null : Base64.getDecoder().decode(state),
+          json.path("lag_ms").isNumber() ? json.path("lag_ms").asLong() : null,
           List.copyOf(warnings),
           NativeReader.counters((ObjectNode) json.path("metrics")));
     }
@@ -103,6 +113,7 @@ public final class NativeStream implements Closeable {
    * @param rows its rows
    * @param stateHash name of the state that the offset refers to; null for none
    * @param state that state; null for none
+   * @param lagMs milliseconds from what was reached to the end of the drain; null if not known
    * @param warnings one line each
    * @param metrics counters of the stream so far
    */
@@ -111,6 +122,7 @@ public final class NativeStream implements Closeable {
       long rows,
       String stateHash,
       byte[] state,
+      Long lagMs,
       List<String> warnings,
       Map<String, Long> metrics) {}
 }

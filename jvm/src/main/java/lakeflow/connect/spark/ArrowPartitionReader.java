@@ -3,6 +3,7 @@ package lakeflow.connect.spark;
 import java.io.Closeable;
 import java.io.IOException;
 import java.io.UncheckedIOException;
+import java.util.List;
 import lakeflow.connect.arrow.ArrowBatches;
 import lakeflow.connect.arrow.ChunkInputStream;
 import lakeflow.connect.internal.FailPoint;
@@ -19,13 +20,14 @@ class ArrowPartitionReader implements PartitionReader<ColumnarBatch> {
   private final Closeable origin;
   private final ArrowBatches batches;
   private long records;
+  private long bytes;
   private boolean first = true;
   private boolean closed;
 
   /** Reads {@code chunks}, which {@code origin} provides. */
   ArrowPartitionReader(ChunkInputStream.Chunks chunks, Closeable origin, StructType schema) {
     this.origin = origin;
-    this.batches = new ArrowBatches(new ChunkInputStream(chunks), schema);
+    this.batches = new ArrowBatches(new ChunkInputStream(() -> counted(chunks.next())), schema);
     TaskContext task = TaskContext.get();
     if (task != null) {
       // A task that is killed does not always close its readers.
@@ -54,13 +56,13 @@ class ArrowPartitionReader implements PartitionReader<ColumnarBatch> {
   }
 
   @Override
-  public CustomTaskMetric[] currentMetricsValues() {
-    return new CustomTaskMetric[] {records()};
+  public final CustomTaskMetric[] currentMetricsValues() {
+    return metrics().toArray(CustomTaskMetric[]::new);
   }
 
-  /** Records read so far. */
-  final CustomTaskMetric records() {
-    return RecordsMetric.value(records);
+  /** What was read so far. */
+  List<CustomTaskMetric> metrics() {
+    return List.of(new RecordsMetric().value(records), new ArrowBytesMetric().value(bytes));
   }
 
   @Override
@@ -75,6 +77,11 @@ class ArrowPartitionReader implements PartitionReader<ColumnarBatch> {
     } finally {
       batches.close();
     }
+  }
+
+  private byte[] counted(byte[] chunk) {
+    bytes += chunk == null ? 0 : chunk.length;
+    return chunk;
   }
 
   private void closeQuietly() {

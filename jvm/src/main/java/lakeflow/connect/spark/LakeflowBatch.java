@@ -85,9 +85,10 @@ final class LakeflowBatch implements Batch {
     }
 
     @Override
-    public CustomTaskMetric[] currentMetricsValues() {
-      long requests = reader.metrics().getOrDefault("requests", 0L);
-      return new CustomTaskMetric[] {RequestsMetric.value(requests), records()};
+    List<CustomTaskMetric> metrics() {
+      List<CustomTaskMetric> metrics = new ArrayList<>(super.metrics());
+      metrics.addAll(ScanMetrics.counted(reader.metrics()));
+      return metrics;
     }
   }
 

@@ -52,6 +52,8 @@ final class LakeflowMicroBatchStream
   private static final Logger LOG = LoggerFactory.getLogger(LakeflowMicroBatchStream.class);
   private static final List<String> SHOWN =
       List.of("requests", "retries", "throttled_ms", "records");
+  private static final String LAG = "lag_ms";
+  private static final String STORED = "slice_store_bytes";
 
   private final TableDescription description;
   private final StructType schema;
@@ -65,7 +67,8 @@ final class LakeflowMicroBatchStream
   private volatile boolean singleDrain;
   private volatile Offset latest;
   private volatile Map<String, Long> counters = Map.of();
-  private long reportedRequests;
+  private volatile Long lagMs;
+  private Map<String, Long> reported = Map.of();
 
   private LakeflowMicroBatchStream(
       TableDescription description,
@@ -139,9 +142,10 @@ final class LakeflowMicroBatchStream
     StreamOffset start = value(startOffset);
     try {
       dropBefore(start);
-      SliceReading.Result result = reading.read(start, new ReadTo(rows(limit), singleDrain));
+      SliceReading.Result result = reading.read(start, ReadTo.limit(rows(limit), singleDrain));
       result.end().warnings().forEach(warning -> LOG.warn("{}: {}", description.name(), warning));
       counters = result.end().metrics();
+      lagMs = result.end().lagMs();
       latest = new LakeflowOffset(new StreamOffset(result.end().offset()));
       FailPoint.reach("latest_offset_returning");
 
@@ -161,6 +165,7 @@ final class LakeflowMicroBatchStream
     FailPoint.reach("planned");
     StreamOffset start = value(startOffset);
     StreamOffset end = value(endOffset);
+    stream.checkRange(start.text(), end.text());
     try {
       Collection<StoredSlice> slices = slices(start, end);
       slices.forEach(this::requireReadable);
@@ -204,15 +209,20 @@ final class LakeflowMicroBatchStream
     for (String name : SHOWN) {
       shown.put(name, Long.toString(counters.getOrDefault(name, 0L)));
     }
+    shown.put(STORED, Long.toString(store.bytes()));
+    if (lagMs != null) {
+      shown.put(LAG, lagMs.toString());
+    }
 
     return shown;
   }
 
-  /** Requests since this was last asked. */
-  synchronized long newRequests() {
-    long requests = counters.getOrDefault("requests", 0L);
-    long since = requests - reportedRequests;
-    reportedRequests = requests;
+  /** What was counted since this was last asked. */
+  synchronized Map<String, Long> newCounts() {
+    Map<String, Long> now = counters;
+    Map<String, Long> since = new TreeMap<>();
+    now.forEach((name, count) -> since.put(name, count - reported.getOrDefault(name, 0L)));
+    reported = now;
     return since;
   }
 
@@ -248,9 +258,9 @@ final class LakeflowMicroBatchStream
     StoredSlice replacement = replacements.get(end);
     if (replacement == null) {
       LOG.warn(
-          "a slice is missing; reading again from the start of the batch, rows may come twice: {}",
+          "a slice is missing; its batch is read again, rows may come twice: {}",
           description.name());
-      SliceReading.Result result = reading.read(start, new ReadTo(null, false));
+      SliceReading.Result result = reading.read(start, ReadTo.again(end.text()));
       if (result.end().rows() == 0) {
         return List.of();
       }

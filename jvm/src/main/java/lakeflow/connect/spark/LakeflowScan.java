@@ -70,7 +70,7 @@ final class LakeflowScan implements Scan {
 
   @Override
   public CustomMetric[] supportedCustomMetrics() {
-    return new CustomMetric[] {new RequestsMetric(), new RecordsMetric()};
+    return ScanMetrics.all();
   }
 
   // The rows of a stream are requested on the driver, between the executions that read them.
@@ -78,7 +78,7 @@ final class LakeflowScan implements Scan {
   public synchronized CustomTaskMetric[] reportDriverMetrics() {
     return stream == null
         ? new CustomTaskMetric[0]
-        : new CustomTaskMetric[] {RequestsMetric.value(stream.newRequests())};
+        : ScanMetrics.counted(stream.newCounts()).toArray(CustomTaskMetric[]::new);
   }
 
   @Override

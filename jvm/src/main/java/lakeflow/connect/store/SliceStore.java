@@ -7,7 +7,9 @@ import java.nio.charset.StandardCharsets;
 import java.util.ArrayDeque;
 import java.util.Deque;
 import java.util.HashSet;
+import java.util.Map;
 import java.util.Set;
+import java.util.concurrent.ConcurrentHashMap;
 import java.util.regex.Pattern;
 import lakeflow.connect.bridge.Json;
 import lakeflow.connect.errors.LakeflowException;
@@ -49,6 +51,7 @@ public final class SliceStore {
   private final Path slices;
   private final Path states;
   private final Set<String> staleStates = new HashSet<>();
+  private final Map<Path, Long> sizes = new ConcurrentHashMap<>();
   private long lastSweep = Long.MIN_VALUE;
 
   private SliceStore(FileSystem fs, Path root) {
@@ -73,6 +76,11 @@ public final class SliceStore {
       }
     }
     store.claim(new Path(root, "owner.json"), owner);
+    for (Path folder : new Path[] {store.slices, store.states}) {
+      for (FileStatus file : fs.listStatus(folder)) {
+        store.sizes.put(file.getPath(), file.getLen());
+      }
+    }
 
     return store;
   }
@@ -80,7 +88,13 @@ public final class SliceStore {
   /** Begins the slice {@code id}, which starts at {@code start}. */
   public SliceWriter write(String id, StreamOffset start, String schemaJson) throws IOException {
     Path path = slicePath(id);
-    return new SliceWriter(fs, path, create(path), start.text(), schemaJson);
+    return new SliceWriter(
+        fs, path, create(path), start.text(), schemaJson, length -> sizes.put(path, length));
+  }
+
+  /** Bytes of all slices and states that are known to be there; asks no file system. */
+  public long bytes() {
+    return sizes.values().stream().mapToLong(Long::longValue).sum();
   }
 
   /** The footer of the slice that ends at {@code end}; null if it is not there. */
@@ -133,13 +147,14 @@ public final class SliceStore {
       }
 
       // A writer was cut off; the name tells the content, so writing it again is safe.
-      fs.delete(path, false);
+      delete(path);
     } catch (FileNotFoundException e) {
       LOG.debug("new state: {}", path);
     }
     try (FSDataOutputStream file = create(path)) {
       file.write(state);
     }
+    sizes.put(path, (long) state.length);
     staleStates.remove(hash);
   }
 
@@ -161,7 +176,7 @@ public final class SliceStore {
     }
     // Were the newest to go first and the rest not at all, nothing would lead to the rest.
     for (StoredSlice slice : chain) {
-      fs.delete(slice.path(), false);
+      delete(slice.path());
       String state = new StreamOffset(slice.footer().start()).state();
       if (state != null) {
         staleStates.add(state);
@@ -179,7 +194,7 @@ public final class SliceStore {
     dropSlices(start);
     for (String state : staleStates) {
       if (!state.equals(start.state())) {
-        fs.delete(new Path(states, checked(state)), false);
+        delete(new Path(states, checked(state)));
       }
     }
     staleStates.clear();
@@ -195,9 +210,14 @@ public final class SliceStore {
       boolean old = nowMs - file.getModificationTime() > ORPHAN_AGE_MS;
       if (file.isFile() && old && !file.getPath().getName().equals(kept)) {
         LOG.info("removing an orphan of the slice store: {}", file.getPath());
-        fs.delete(file.getPath(), false);
+        delete(file.getPath());
       }
     }
+  }
+
+  private void delete(Path path) throws IOException {
+    fs.delete(path, false);
+    sizes.remove(path);
   }
 
   private void claim(Path path, SliceOwner owner) throws IOException {

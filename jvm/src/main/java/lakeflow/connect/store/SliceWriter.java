@@ -4,6 +4,7 @@ import java.io.Closeable;
 import java.io.IOException;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.function.LongConsumer;
 import org.apache.hadoop.fs.FSDataOutputStream;
 import org.apache.hadoop.fs.FileSystem;
 import org.apache.hadoop.fs.Path;
@@ -20,18 +21,26 @@ public final class SliceWriter implements Closeable {
   private final FSDataOutputStream file;
   private final String start;
   private final String schemaJson;
+  private final LongConsumer completed;
   private final List<Chunk> chunks = new ArrayList<>();
   private long position;
   private long rows;
   private boolean complete;
 
-  SliceWriter(FileSystem fs, Path path, FSDataOutputStream file, String start, String schemaJson)
+  SliceWriter(
+      FileSystem fs,
+      Path path,
+      FSDataOutputStream file,
+      String start,
+      String schemaJson,
+      LongConsumer completed)
       throws IOException {
     this.fs = fs;
     this.path = path;
     this.file = file;
     this.start = start;
     this.schemaJson = schemaJson;
+    this.completed = completed;
     put(SliceFile.MAGIC);
   }
 
@@ -52,6 +61,7 @@ public final class SliceWriter implements Closeable {
     put(SliceFile.trailer(footer));
     file.close();
     complete = true;
+    completed.accept(position);
   }
 
   /** Rows written so far. */

@@ -204,9 +204,25 @@ class NativeReaderTest {
   }
 
   @Test
+  void rangeThatRunsBackwardsIsRefused() {
+    try (NativeStream stream = NativeStream.open(options("endless"))) {
+      NativeStream.End first = slice(stream, "a1", "{}", null);
+      NativeStream.End second = slice(stream, "a2", first.offset(), first.state());
+      stream.checkRange("{}", second.offset());
+      stream.checkRange(first.offset(), second.offset());
+
+      LakeflowException error =
+          assertThrows(
+              LakeflowException.class,
+              () -> stream.checkRange(second.offset(), first.offset()));
+      assertEquals("OFFSET_INVALID", error.code());
+    }
+  }
+
+  @Test
   void sliceEndIsRefusedBeforeTheLastChunk() {
     try (NativeStream stream = NativeStream.open(options("endless"));
-        NativeStream.Slice slice = stream.slice("a", "{}", null, new ReadTo(null, false))) {
+        NativeStream.Slice slice = stream.slice("a", "{}", null, ReadTo.limit(null, false))) {
       assertEquals(
           "INTERNAL", assertThrows(LakeflowException.class, slice::end).code());
     }
@@ -214,7 +230,7 @@ class NativeReaderTest {
 
   private static NativeStream.End slice(
       NativeStream stream, String id, String start, byte[] state) {
-    try (NativeStream.Slice slice = stream.slice(id, start, state, new ReadTo(1000L, false))) {
+    try (NativeStream.Slice slice = stream.slice(id, start, state, ReadTo.limit(1000L, false))) {
       while (slice.next() != null) {}
 
       return slice.end();

@@ -55,6 +55,19 @@ class SliceStoreTest {
   }
 
   @Test
+  void bytesAreThoseOfTheFilesThatAreThere() throws IOException {
+    assertEquals(0, store.bytes());
+    write("a", StreamOffset.BEGINNING);
+    long slice = Files.size(file("a"));
+    store.writeState("sa", bytes("state"));
+    assertEquals(slice + 5, store.bytes());
+    assertEquals(slice + 5, SliceStore.open(configuration, folder.toString(), OWNER).bytes());
+
+    store.dropSlices(A);
+    assertEquals(5, store.bytes());
+  }
+
+  @Test
   void sliceIsWrittenOnce() throws IOException {
     write("a", StreamOffset.BEGINNING);
 
