@@ -36,6 +36,8 @@ def meaning(option: dict) -> str:
         text += " *Identity.*"
     if option["role"] == "secret":
         text += " *Secret.*"
+    if option["destination"]:
+        text += " *Destination.*"
     if option["tables"]:
         text += " Tables: " + ", ".join(f"`{name}`" for name in option["tables"]) + "."
     if option["aliases"]:

@@ -6,6 +6,7 @@ CAP = {
     "aliases": ["limit"],
     "values": "integer, 1 or more",
     "role": "tuning",
+    "destination": False,
     "default": "10",
     "required": False,
     "tables": [],

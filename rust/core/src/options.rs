@@ -26,6 +26,11 @@ impl Options {
         self.0.get(&name.to_lowercase()).map(|(_, value)| value.as_str())
     }
 
+    /// Leaves out the options whose name is not `wanted`.
+    pub fn retain(&mut self, mut wanted: impl FnMut(&str) -> bool) {
+        self.0.retain(|_, (name, _)| wanted(name));
+    }
+
     /// Names as the user spelt them, and values.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
         self.0.values().map(|(name, value)| (name.as_str(), value.as_str()))
@@ -98,6 +103,17 @@ pub enum OptionRole {
     Secret,
 }
 
+/// What an option has to do with whom a credential reaches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reach {
+    /// Nothing.
+    Nothing,
+    /// Where requests go, or what they show there.
+    Destination,
+    /// Whom the client takes for the service.
+    Trust,
+}
+
 /// Declaration of one option; also the text of its documentation.
 #[derive(Clone, Debug)]
 pub struct OptionSpec {
@@ -109,6 +125,9 @@ pub struct OptionSpec {
     pub kind: OptionKind,
     /// What it decides.
     pub role: OptionRole,
+    /// Whether it decides whom requests reach. Such an option cannot be given beside a named
+    /// connection.
+    pub reach: Reach,
     /// Value if the option is not given.
     pub default: Option<&'static str>,
     /// Whether it must be given.
@@ -127,6 +146,7 @@ impl OptionSpec {
             aliases: &[],
             kind,
             role: OptionRole::Tuning,
+            reach: Reach::Nothing,
             default: None,
             required: false,
             tables: &[],
@@ -145,6 +165,18 @@ impl OptionSpec {
     /// Chooses which rows exist.
     pub const fn identity(mut self) -> Self {
         self.role = OptionRole::Identity;
+        self
+    }
+
+    /// Decides where requests go, or what they show there.
+    pub const fn destination(mut self) -> Self {
+        self.reach = Reach::Destination;
+        self
+    }
+
+    /// Decides whom the client takes for the service.
+    pub const fn trust(mut self) -> Self {
+        self.reach = Reach::Trust;
         self
     }
 
@@ -180,6 +212,16 @@ impl OptionSpec {
     /// Whether `name`, in any case, is this option or an alias of it.
     pub fn is_called(&self, name: &str) -> bool {
         self.spellings().any(|n| n.eq_ignore_ascii_case(name))
+            || self.redacted_alias().is_some_and(|alias| alias.eq_ignore_ascii_case(name))
+    }
+
+    /// Another name of a credential, which Spark redacts wherever it shows options; none where it
+    /// redacts the name itself.
+    pub fn redacted_alias(&self) -> Option<String> {
+        let name = self.name.to_ascii_lowercase();
+        let redacted = ["token", "secret", "password"].iter().any(|word| name.contains(word));
+
+        (self.role == OptionRole::Secret && !redacted).then(|| format!("{}_token", self.name))
     }
 
     /// Whether `table` uses it.
@@ -504,6 +546,18 @@ mod tests {
 
     fn resolve(pairs: &[(&str, &str)]) -> Result<Settings> {
         Settings::resolve(&pairs.iter().copied().collect(), SPECS, &["path"])
+    }
+
+    #[test]
+    fn credentials_have_a_name_that_spark_redacts() {
+        let key = OptionSpec::secret("apiKey", "Key.");
+        assert_eq!(key.redacted_alias().as_deref(), Some("apiKey_token"));
+        assert!(key.is_called("APIKEY_TOKEN") && key.is_called("apikey"));
+
+        for name in ["token", "client_secret", "adminPassword"] {
+            assert_eq!(OptionSpec::secret(name, "").redacted_alias(), None, "{name}");
+        }
+        assert_eq!(OptionSpec::new("owner", OptionKind::Text, "").redacted_alias(), None);
     }
 
     fn message(pairs: &[(&str, &str)]) -> String {

@@ -3,7 +3,7 @@
 //! made from it.
 
 use lakeflow_connectors::SOURCES;
-use lakeflow_core::{OptionKind, OptionRole, OptionSpec};
+use lakeflow_core::{OptionKind, OptionRole, OptionSpec, Reach};
 use lakeflow_engine::{FRAMEWORK_OPTIONS, VIRTUAL_OPTIONS};
 use serde_json::{Map, Value, json};
 
@@ -25,16 +25,22 @@ fn values(kind: OptionKind) -> String {
     }
 }
 
+fn aliases(spec: &OptionSpec) -> Vec<String> {
+    let declared = spec.aliases.iter().map(|&name| name.to_owned());
+    declared.chain(spec.redacted_alias()).collect()
+}
+
 fn option(spec: &OptionSpec) -> Value {
     json!({
         "name": spec.name,
-        "aliases": spec.aliases,
+        "aliases": aliases(spec),
         "values": values(spec.kind),
         "role": match spec.role {
             OptionRole::Identity => "identity",
             OptionRole::Tuning => "tuning",
             OptionRole::Secret => "secret",
         },
+        "destination": spec.reach != Reach::Nothing,
         "default": spec.default,
         "required": spec.required,
         "tables": spec.tables,

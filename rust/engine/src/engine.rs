@@ -9,8 +9,8 @@ use crate::stream::TableStream;
 use crate::table::Table;
 use crate::virtual_tables::{About, Virtual};
 use lakeflow_core::{
-    Clock, Column, Connector, Context, DataType, Error, Feed, Metrics, OptionSpec, Options,
-    Progress, Result, Settings, Source, TableSpec,
+    Clock, Column, Connector, Context, DataType, Error, Feed, Metrics, Options, Progress, Result,
+    Settings, Source, TableSpec,
 };
 use std::sync::Arc;
 
@@ -73,16 +73,6 @@ impl Engine {
         let connector = (source.build)(&self.context(Arc::new(settings)))?;
 
         Contents::of(&*connector, namespace).await
-    }
-
-    /// Every option that reads of a source's tables take.
-    ///
-    /// # Errors
-    /// [`ConfigInvalid`](lakeflow_core::ErrorKind::ConfigInvalid) for an unknown source.
-    pub fn options_of(&self, source: &str) -> Result<Vec<&'static OptionSpec>> {
-        let source = self.source(&[("sourceName", source)].into_iter().collect())?;
-
-        Ok(FRAMEWORK_OPTIONS.iter().chain(source.options()).collect())
     }
 
     /// A reader of the whole table, of `columns` only if given.
@@ -219,7 +209,7 @@ impl Engine {
         Context { settings, clock: self.clock.clone(), metrics: Arc::new(Metrics::default()) }
     }
 
-    fn source(&self, options: &Options) -> Result<&'static Source> {
+    pub(crate) fn source(&self, options: &Options) -> Result<&'static Source> {
         let known = || self.source_names().join(", ");
         let Some(name) = options.get("sourceName").map(str::trim).filter(|n| !n.is_empty()) else {
             return Err(Error::config(format!(

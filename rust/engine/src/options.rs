@@ -5,10 +5,19 @@ use lakeflow_core::{OptionKind, OptionSpec};
 /// Records per micro-batch unless the user says otherwise.
 const DEFAULT_CAP: &str = "10000";
 
+/// Option that names a connection.
+pub(crate) const CONNECTION: &str = "connection";
+
 /// Options of the framework, the same for every source.
 pub static FRAMEWORK_OPTIONS: &[OptionSpec] = &[
     OptionSpec::new("sourceName", OptionKind::Text, "Source to read, by the name of its page."),
     OptionSpec::new("tableName", OptionKind::Text, "Table of the source."),
+    OptionSpec::new(
+        CONNECTION,
+        OptionKind::Text,
+        "Named connection whose options the read takes, see [credentials](credentials.md).",
+    )
+    .aliases(&["databricks.connection"]),
     OptionSpec::new(
         "isDeleteFlow",
         OptionKind::Bool,
@@ -123,4 +132,4 @@ pub static VIRTUAL_OPTIONS: &[OptionSpec] = &[
 ];
 
 /// Names that platforms add to a read; never unknown, never passed on.
-pub static PLATFORM_OPTIONS: &[&str] = &["databricks.connection", "path", "header", "inferSchema"];
+pub static PLATFORM_OPTIONS: &[&str] = &["path", "header", "inferSchema"];

@@ -51,27 +51,32 @@ pub static OPTIONS: &[OptionSpec] = &[
         OptionKind::Bool,
         "Whether credentials may go over plain http to hosts other than this machine.",
     )
+    .trust()
     .default("false"),
     hidden(
         PROXY,
         OptionKind::Url,
         "Proxy that all requests go through, `http://user:password@host:port`; without it the variables `HTTPS_PROXY` and `NO_PROXY` count.",
-    ),
+    )
+    .destination(),
     OptionSpec::new(
         CA,
         OptionKind::Text,
         "Certificate authorities to trust besides those of the machine: PEM text, or the path of a file.",
-    ),
+    )
+    .trust(),
     OptionSpec::new(
         CERTIFICATE,
         OptionKind::Text,
         "Certificate that the client shows to the service: PEM text, or the path of a file.",
-    ),
+    )
+    .destination(),
     hidden(
         KEY,
         OptionKind::Text,
         "Key of `tlsClientCertificate`, unencrypted: PEM text, or the path of a file.",
-    ),
+    )
+    .destination(),
 ];
 
 /// An option whose value is not shown.

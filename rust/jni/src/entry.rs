@@ -5,7 +5,7 @@ use crate::failure::{Failure, ThrowLakeflow};
 use crate::handles::READERS;
 use crate::panics;
 use crate::reader::{Next, Reader};
-use crate::request::{self, Call, Open};
+use crate::request::{self, Call, ConfiguredIn, Open};
 use crate::runtime;
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
@@ -13,8 +13,10 @@ use bytes::Bytes;
 use jni::objects::{JByteArray, JClass};
 use jni::sys::{jint, jlong};
 use jni::{Env, EnvUnowned};
-use lakeflow_core::{MetricsSnapshot, OptionRole, OptionSpec, Result};
+use lakeflow_core::{MetricsSnapshot, Result};
+use lakeflow_engine::Configured;
 use serde_json::{Map, Value, json};
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 /// Opens a read ([`Open`] as JSON, and the state of a slice's start or `null`); returns its handle
@@ -124,14 +126,15 @@ fn answer(call: Call) -> Result<Value> {
             })
         }
         Call::Metrics { handle } => metrics(READERS.get(handle)?.metrics()),
-        Call::Options { source } => {
-            let specs = runtime::engine().options_of(&source)?;
-            let (secrets, others): (Vec<_>, Vec<_>) =
-                specs.iter().partition(|spec| spec.role == OptionRole::Secret);
-            let spellings = |specs: Vec<&&'static OptionSpec>| {
-                specs.into_iter().flat_map(|spec| spec.spellings()).collect::<Vec<_>>()
+        Call::Resolve { options, configured, place } => {
+            let configured = match place {
+                ConfiguredIn::Session => Configured::Session(&configured),
+                ConfiguredIn::Catalog => Configured::Catalog(&configured),
             };
-            json!({"secrets": spellings(secrets), "others": spellings(others)})
+            let variables = |name: &str| std::env::var(name).ok();
+            let options = options.into_options();
+            let resolved = runtime::engine().resolve(&options, configured, &variables)?;
+            json!({"options": resolved.iter().collect::<BTreeMap<_, _>>()})
         }
         Call::OpenHandles => json!({"open_handles": READERS.len()}),
         #[cfg(feature = "testing")]

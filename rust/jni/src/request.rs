@@ -118,11 +118,14 @@ pub enum Call {
         /// Handle of the read.
         handle: i64,
     },
-    /// `{"secrets", "others"}`: every spelling of the options that a source's tables take, apart by
-    /// whether they hold credentials.
-    Options {
-        /// Id of the source.
-        source: String,
+    /// `{"options"}`: the options to read with, references and connections followed.
+    Resolve {
+        /// Options as the user gave them.
+        options: OptionMap,
+        /// Names of those that come from the configuration of `place`.
+        configured: Vec<String>,
+        /// Which configuration that is.
+        place: ConfiguredIn,
     },
     /// `{"open_handles"}`.
     OpenHandles,
@@ -132,6 +135,16 @@ pub enum Call {
         /// What to say.
         message: String,
     },
+}
+
+/// A configuration that others can see.
+#[derive(Clone, Copy, Debug, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ConfiguredIn {
+    /// The session's.
+    Session,
+    /// A catalog's.
+    Catalog,
 }
 
 /// Options as the user gave them; names keep their case, `Debug` shows no values.

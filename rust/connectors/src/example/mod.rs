@@ -23,7 +23,10 @@ pub static SOURCE: Source = Source {
         OptionSpec::new("username", OptionKind::Text, "User name; any that is not blank.")
             .required(),
         OptionSpec::secret("password", "Password; any that is not blank."),
-        OptionSpec::new("base_url", OptionKind::Url, "Root of the service.").identity().required(),
+        OptionSpec::new("base_url", OptionKind::Url, "Root of the service.")
+            .identity()
+            .destination()
+            .required(),
     ],
     kit_options: lakeflow_http::OPTIONS,
     table_options: &[

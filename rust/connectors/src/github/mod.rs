@@ -56,6 +56,7 @@ pub static SOURCE: Source = Source {
             "Root of the API; for GitHub Enterprise Server `https://<host>/api/v3`.",
         )
         .identity()
+        .destination()
         .default("https://api.github.com"),
     ],
     kit_options: lakeflow_http::OPTIONS,

@@ -33,6 +33,7 @@ pub static SOURCE: Source = Source {
             "Root of the API, also for accounts in the EU.",
         )
         .identity()
+        .destination()
         .default("https://api.hubapi.com"),
         OptionSpec::new(
             "requests_per_10_seconds",

@@ -30,13 +30,15 @@ pub static SOURCE: Source = Source {
             "server_prefix",
             OptionKind::Text,
             "Data centre such as `us21`, for a key that does not end in it.",
-        ),
+        )
+        .destination(),
         OptionSpec::new(
             "base_url",
             OptionKind::Url,
             "Root of the API in place of `https://<data centre>.api.mailchimp.com/3.0`.",
         )
-        .identity(),
+        .identity()
+        .destination(),
     ],
     kit_options: lakeflow_http::OPTIONS,
     table_options: &[

@@ -26,6 +26,7 @@ pub static SOURCE: Source = Source {
     connection_options: &[
         OptionSpec::new("shop", OptionKind::Text, "Label of the shop before `.myshopify.com`.")
             .identity()
+            .destination()
             .required(),
         OptionSpec::secret(
             "access_token",
@@ -42,7 +43,8 @@ pub static SOURCE: Source = Source {
             OptionKind::Url,
             "Root of the shop in place of `https://<shop>.myshopify.com`.",
         )
-        .identity(),
+        .identity()
+        .destination(),
     ],
     kit_options: lakeflow_http::OPTIONS,
     table_options: &[

@@ -27,6 +27,7 @@ pub static SOURCE: Source = Source {
             "The account: what stands before `.zendesk.com`.",
         )
         .identity()
+        .destination()
         .required(),
         OptionSpec::new("email", OptionKind::Text, "Login of the agent who owns the API token.")
             .required(),
@@ -39,7 +40,8 @@ pub static SOURCE: Source = Source {
             OptionKind::Url,
             "Address of the account in place of `https://<subdomain>.zendesk.com`.",
         )
-        .identity(),
+        .identity()
+        .destination(),
         OptionSpec::new(
             "exports_per_minute",
             OptionKind::Integer { min: 1, max: 10_000 },

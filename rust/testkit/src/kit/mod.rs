@@ -23,7 +23,10 @@ pub static KIT: Source = Source {
         secret("refresh_token", "Refresh token, which the service replaces."),
         OptionSpec::new("client_id", OptionKind::Text, "Client that asks for tokens."),
         secret("client_secret", "Secret of the client."),
-        OptionSpec::new("base_url", OptionKind::Url, "Root of the API.").required().identity(),
+        OptionSpec::new("base_url", OptionKind::Url, "Root of the API.")
+            .required()
+            .identity()
+            .destination(),
     ],
     kit_options: lakeflow_http::OPTIONS,
     table_options: &[],

@@ -8,7 +8,6 @@ import java.util.Map;
 import java.util.Set;
 import java.util.TreeMap;
 import java.util.function.BiConsumer;
-import java.util.function.Predicate;
 import lakeflow.connect.errors.LakeflowException;
 
 /**
@@ -46,13 +45,6 @@ public final class ReadOptions implements Serializable {
     ReadOptions both = new ReadOptions(values);
     others.forEach(both::put);
     return both;
-  }
-
-  /** These options but for those whose names are {@code unwanted}. */
-  public ReadOptions without(Predicate<String> unwanted) {
-    ReadOptions rest = new ReadOptions(values);
-    rest.values.keySet().removeIf(unwanted);
-    return rest;
   }
 
   /** These options and one more, which replaces one of the same name. */

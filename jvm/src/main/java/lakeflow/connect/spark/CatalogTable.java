@@ -22,13 +22,20 @@ final class CatalogTable implements SupportsRead {
 
   private final String name;
   private final TableDescription outline;
-  private final ReadOptions options;
+  private final ReadOptions configured;
+  private final String tableName;
   private final StructType schema;
 
-  CatalogTable(String name, TableDescription outline, ReadOptions options) {
+  /**
+   * @param configured options of the catalog, unresolved
+   * @param tableName the name by which the source knows the table
+   */
+  CatalogTable(
+      String name, TableDescription outline, ReadOptions configured, String tableName) {
     this.name = name;
     this.outline = outline;
-    this.options = options;
+    this.configured = configured;
+    this.tableName = tableName;
     this.schema = Schemas.parse(outline);
   }
 
@@ -80,7 +87,13 @@ final class CatalogTable implements SupportsRead {
       }
     }
 
-    ReadOptions all = options.overlaidBy(scanOptions.asCaseSensitiveMap());
+    List<String> inherited =
+        configured.names().stream().filter(option -> !scanOptions.containsKey(option)).toList();
+    ReadOptions given =
+        configured
+            .overlaidBy(scanOptions.asCaseSensitiveMap())
+            .with(ReadOptions.TABLE_NAME, tableName);
+    ReadOptions all = DriverOptions.resolve(given, inherited);
     TableDescription found = TableDescription.fetch(all);
     if (!Schemas.parse(found).equals(schema)) {
       throw LakeflowException.configInvalid(

@@ -1,6 +1,7 @@
 package lakeflow.connect.spark;
 
 import java.io.Serial;
+import java.util.ArrayList;
 import java.util.List;
 import lakeflow.connect.bridge.NativeReader;
 import lakeflow.connect.bridge.Wanted;

@@ -5,7 +5,6 @@ import java.util.List;
 import java.util.Map;
 import java.util.Set;
 import lakeflow.connect.bridge.SourceContents;
-import lakeflow.connect.bridge.SourceOptions;
 import lakeflow.connect.bridge.TableDescription;
 import lakeflow.connect.errors.LakeflowException;
 import lakeflow.connect.options.ReadOptions;
@@ -48,7 +47,6 @@ public final class LakeflowCatalog implements TableCatalog, SupportsNamespaces {
                 + " source; leave spark.sql.catalog." + catalog + "." + option + " out");
       }
     }
-    refusePlainSecrets();
   }
 
   @Override
@@ -85,14 +83,14 @@ public final class LakeflowCatalog implements TableCatalog, SupportsNamespaces {
     }
 
     String[] parent = Arrays.copyOf(namespace, namespace.length - 1);
-    return SourceContents.fetch(options, parent).namespaces().contains(List.of(namespace));
+    return SourceContents.fetch(resolved(), parent).namespaces().contains(List.of(namespace));
   }
 
   @Override
   public Map<String, String> loadNamespaceMetadata(String[] namespace)
       throws NoSuchNamespaceException {
     requireExisting(namespace);
-    return Map.of(SupportsNamespaces.PROP_COMMENT, "Tables of " + options.get(ReadOptions.SOURCE_NAME) + ".");
+    return Map.of(SupportsNamespaces.PROP_COMMENT, "Tables of " + resolved().get(ReadOptions.SOURCE_NAME) + ".");
   }
 
   @Override
@@ -107,8 +105,10 @@ public final class LakeflowCatalog implements TableCatalog, SupportsNamespaces {
   @Override
   public Table loadTable(Identifier table) throws NoSuchTableException {
     try {
-      ReadOptions read = options.with(ReadOptions.TABLE_NAME, tableName(table));
-      return new CatalogTable(name + "." + table, TableDescription.outline(read), read);
+      String read = tableName(table);
+      TableDescription outline =
+          TableDescription.outline(resolved().with(ReadOptions.TABLE_NAME, read));
+      return new CatalogTable(name + "." + table, outline, options, read);
     } catch (LakeflowException e) {
       if (e.code().equals(LakeflowException.TABLE_NOT_FOUND)) {
         throw new NoSuchTableException(table);
@@ -164,7 +164,7 @@ public final class LakeflowCatalog implements TableCatalog, SupportsNamespaces {
 
   /** What lies in a namespace that exists. */
   private SourceContents contents(String[] namespace) throws NoSuchNamespaceException {
-    SourceContents found = SourceContents.fetch(options, namespace);
+    SourceContents found = SourceContents.fetch(resolved(), namespace);
     if (found.namespaces().isEmpty() && found.tables().isEmpty()) {
       requireExisting(namespace);
     }
@@ -194,29 +194,15 @@ public final class LakeflowCatalog implements TableCatalog, SupportsNamespaces {
 
   private synchronized boolean isNamespaced() {
     if (namespaced == null) {
-      namespaced = SourceContents.fetch(options).namespaced();
+      namespaced = SourceContents.fetch(resolved()).namespaced();
     }
 
     return namespaced;
   }
 
-  /** Spark shows its configuration to everybody who may use the session. */
-  private void refusePlainSecrets() {
-    String source = options.get(ReadOptions.SOURCE_NAME);
-    if (source == null) {
-      return;
-    }
-
-    SourceOptions declared = SourceOptions.of(source);
-    for (String option : options.names()) {
-      String value = options.get(option);
-      if (declared.isSecret(option) && !value.startsWith("env:") && !value.startsWith("file:")) {
-        throw LakeflowException.configInvalid(
-            "option '" + option + "' of catalog '" + name + "' is a secret and would be readable in"
-                + " Spark's configuration; give a reference (env:<name> or file:<path>) or a named"
-                + " connection (option 'connection') in its place");
-      }
-    }
+  /** The catalog's options with what its references and its connection stand for now. */
+  private ReadOptions resolved() {
+    return DriverOptions.resolve(options, options.names());
   }
 
   private UnsupportedOperationException readOnly(String action) {

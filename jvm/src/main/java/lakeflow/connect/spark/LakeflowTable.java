@@ -44,8 +44,8 @@ final class LakeflowTable implements SupportsRead {
 
   @Override
   public ScanBuilder newScanBuilder(CaseInsensitiveStringMap scanOptions) {
-    ReadOptions all = options.overlaidBy(scanOptions.asCaseSensitiveMap());
-    return new LakeflowScanBuilder(description, SessionDefaults.apply(all), schema);
+    ReadOptions given = options.overlaidBy(scanOptions.asCaseSensitiveMap());
+    return new LakeflowScanBuilder(description, DriverOptions.resolve(given), schema);
   }
 
   @Override

@@ -39,27 +39,23 @@ public final class LakeflowTableProvider
 
   @Override
   public StructType inferSchema(CaseInsensitiveStringMap options) {
-    return Schemas.parse(describe(checked(options.asCaseSensitiveMap())));
+    return Schemas.parse(describe(optionsAmong(options.asCaseSensitiveMap())));
   }
 
   @Override
   public Table getTable(StructType schema, Transform[] partitioning, Map<String, String> options) {
-    ReadOptions given = checked(options);
+    ReadOptions given = optionsAmong(options);
     TableDescription found = describe(given);
     Schemas.requireReadable(found, schema);
 
     return new LakeflowTable(found, given, schema);
   }
 
-  private static ReadOptions checked(Map<String, String> given) {
-    return SessionDefaults.apply(new ReadOptions(optionsAmong(given)));
-  }
-
   /**
    * The options among what Spark gives: for a table that is being created all of its properties,
    * in which options have a prefix.
    */
-  private static Map<String, String> optionsAmong(Map<String, String> given) {
+  private static ReadOptions optionsAmong(Map<String, String> given) {
     Map<String, String> options = new HashMap<>();
     given.forEach(
         (name, value) -> {
@@ -67,13 +63,14 @@ public final class LakeflowTableProvider
             options.put(name.substring(TableCatalog.OPTION_PREFIX.length()), value);
           }
         });
-    return options.isEmpty() ? given : options;
+
+    return new ReadOptions(options.isEmpty() ? given : options);
   }
 
   /** Spark asks for the schema and then for the table: one request serves both. */
   private synchronized TableDescription describe(ReadOptions options) {
     if (description == null || !options.equals(describedBy)) {
-      description = TableDescription.fetch(options);
+      description = TableDescription.fetch(DriverOptions.resolve(options));
       describedBy = options;
     }
 

@@ -38,18 +38,6 @@ class SourceTest {
   }
 
   @Test
-  void optionsAreKnownInAnyCaseAndSecretsApart() {
-    SourceOptions github = SourceOptions.of("github");
-
-    assertTrue(github.declares("OWNER") && github.declares("maxRowsPerTrigger"));
-    assertTrue(github.declares("token") && github.isSecret("Token") && github.isSecret("proxy"));
-    assertFalse(github.declares("operation") || github.isSecret("owner"));
-    LakeflowException error =
-        assertThrows(LakeflowException.class, () -> SourceOptions.of("githb"));
-    assertTrue(error.getMessage().startsWith("[CONFIG_INVALID] unknown source 'githb'"));
-  }
-
-  @Test
   void anOutlineNeedsNoOptionsOfTheTable() {
     ReadOptions known =
         new ReadOptions(Map.of("sourceName", "github", "token", "t", "tableName", "issues"));
