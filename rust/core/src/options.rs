@@ -438,12 +438,15 @@ impl Settings {
 
     /// Names and values of the options that choose rows and that `table` uses.
     pub fn identity(&self, table: &str) -> BTreeMap<String, String> {
-        let chosen = |s: &&&OptionSpec| s.role == OptionRole::Identity && s.applies_to(table);
-        self.specs
-            .iter()
-            .filter(chosen)
+        self.choosing(table)
             .filter_map(|s| Some((s.name.to_owned(), self.values.get(s.name)?.clone())))
             .collect()
+    }
+
+    /// The options that choose rows of `table`, given or not.
+    pub fn choosing(&self, table: &str) -> impl Iterator<Item = &'static OptionSpec> {
+        let chosen = |s: &&OptionSpec| s.role == OptionRole::Identity && s.applies_to(table);
+        self.specs.iter().copied().filter(chosen)
     }
 }
 

@@ -63,6 +63,7 @@ impl Table {
             ))
             .table(name));
         }
+        check_allowed_changes(&settings, name)?;
         let scope = settings.identity(name).into_iter().map(|(n, v)| (n, shown(v))).collect();
         let mut table = Self {
             source,
@@ -328,6 +329,20 @@ impl Table {
             )
             .table(self.name.as_str())
         })
+    }
+}
+
+/// Checks that `allowChangedOptions` names options that choose rows of `table`.
+fn check_allowed_changes(settings: &Settings, table: &str) -> Result<()> {
+    let known: Vec<_> = settings.choosing(table).map(|spec| spec.name).collect();
+    let is_known = |name: &String| known.iter().any(|known| known.eq_ignore_ascii_case(name));
+    match settings.list("allowChangedOptions").iter().find(|name| !is_known(name)) {
+        Some(name) => Err(Error::config(format!(
+            "option 'allowChangedOptions' must list options that choose rows ({}), got \"{name}\"",
+            known.join(", ")
+        ))
+        .table(table)),
+        None => Ok(()),
     }
 }
 

@@ -72,6 +72,7 @@ impl Connector for About {
     }
 
     async fn table(&self, _: &str, options: &Settings) -> Result<TableSpec> {
+        self.check(options)?;
         let names = || DataType::Array { element: Box::new(DataType::String), contains_null: true };
         let columns = match self.table {
             Virtual::Metadata => {
@@ -111,6 +112,25 @@ impl Connector for About {
 }
 
 impl About {
+    /// Names mistakes before a query starts.
+    fn check(&self, options: &Settings) -> Result<()> {
+        match self.table {
+            Virtual::Metadata => {
+                strings(options, "tableNameList")?;
+                object(options, "tableConfigs")?;
+            }
+            Virtual::Namespaces if self.connector.namespaces().is_some() => {
+                strings(options, "namespacePrefix")?;
+            }
+            Virtual::Tables if options.get("namespace").is_some() => {
+                self.namespace(options)?;
+            }
+            Virtual::Namespaces | Virtual::Tables => {}
+        }
+
+        Ok(())
+    }
+
     async fn metadata(&self, options: &Settings) -> Result<Vec<Value>> {
         let tables = strings(options, "tableNameList")?.unwrap_or_default();
         let configs = object(options, "tableConfigs")?;
@@ -164,31 +184,33 @@ impl About {
     }
 
     async fn tables(&self, options: &Settings) -> Result<Vec<Value>> {
-        let namespace = strings(options, "namespace")?;
-        let (namespace, mut tables) = match (self.connector.namespaces(), namespace) {
-            (Some(tree), Some(namespace)) => {
-                let tables = tree.tables(&namespace).await?;
-                (namespace, tables)
-            }
-            (Some(_), None) => {
-                return Err(Error::config(format!(
-                    "option 'namespace' is required: source '{}' has namespaces; give one as a \
-                     JSON list of strings, [] for the root",
-                    self.source.name
-                )));
-            }
-            (None, None) => (Vec::new(), self.connector.list_tables().await?),
-            (None, Some(_)) => {
-                return Err(Error::config(format!(
-                    "source '{}' has no namespaces; leave option 'namespace' out",
-                    self.source.name
-                )));
-            }
+        let namespace = self.namespace(options)?;
+        let mut tables = match self.connector.namespaces() {
+            Some(tree) => tree.tables(&namespace).await?,
+            None => self.connector.list_tables().await?,
         };
         tables.sort_unstable();
 
         let row = |table: String| json!({"namespace": namespace, "tableName": table});
         Ok(tables.into_iter().map(row).collect())
+    }
+
+    /// The namespace whose tables are asked for; the root of a source without namespaces.
+    fn namespace(&self, options: &Settings) -> Result<Vec<String>> {
+        let given = strings(options, "namespace")?;
+        match (self.connector.namespaces(), given) {
+            (Some(_), Some(namespace)) => Ok(namespace),
+            (None, None) => Ok(Vec::new()),
+            (Some(_), None) => Err(Error::config(format!(
+                "option 'namespace' is required: source '{}' has namespaces; give one as a JSON \
+                 list of strings, [] for the root",
+                self.source.name
+            ))),
+            (None, Some(_)) => Err(Error::config(format!(
+                "source '{}' has no namespaces; leave option 'namespace' out",
+                self.source.name
+            ))),
+        }
     }
 }
 
