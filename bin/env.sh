@@ -12,7 +12,10 @@
 #   LAKEFLOW_FIXTURES       folder of the npm package @octokit/fixtures
 #   LAKEFLOW_OPENAPI        GitHub's description of its API, of the npm package @octokit/openapi
 #   LAKEFLOW_VENV_4_1 ...   Python environment of each Spark version, by its first two numbers
-#   LAKEFLOW_DELTA_JARS     Delta for the main Spark version, separated by commas
+#   LAKEFLOW_CONNECT_CLIENT Python environment of a Spark Connect client
+#   LAKEFLOW_DELTA_JARS_4_1 ...  Delta for each Spark version, separated by commas; empty where it has
+#                           no release
+#   LAKEFLOW_SPARK_LINE     which of them the suite runs on, such as 4_1
 
 LAKEFLOW_ROOT=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd)
 . "$LAKEFLOW_ROOT/versions.env"
@@ -62,6 +65,8 @@ spark_home() {
 # The folder of Spark's jars in the environment of Spark version $1.
 spark_jars() { printf '%s\n' "$(spark_home "$1")"/lib/python3*/site-packages/pyspark/jars; }
 
+export LAKEFLOW_CONNECT_CLIENT="$LAKEFLOW_CACHE/connect-$(short_hash "$HOST_PYTHON" "$PYTHON_BUILD_PACKAGES" "$CONNECT_PACKAGES")"
+
 # LAKEFLOW_VENV_4_1 and so on: what belongs to Spark 4.1 has this suffix.
 spark_line() { local line=${1%.*}; printf '%s\n' "${line//./_}"; }
 for version in $SPARK_VERSIONS; do export "LAKEFLOW_VENV_$(spark_line "$version")=$(spark_home "$version")"; done
@@ -73,8 +78,10 @@ delta_jars() {
   for name in ${!names}; do paths+="${paths:+,}$LAKEFLOW_CACHE/jars/$name"; done
   printf '%s\n' "$paths"
 }
-LAKEFLOW_DELTA_JARS=$(delta_jars "$SPARK_MAIN")
-export LAKEFLOW_DELTA_JARS
+for version in $SPARK_VERSIONS; do export "LAKEFLOW_DELTA_JARS_$(spark_line "$version")=$(delta_jars "$version")"; done
+unset version
+LAKEFLOW_SPARK_LINE=$(spark_line "$SPARK_MAIN")
+export LAKEFLOW_SPARK_LINE
 
 # On Linux with glibc, zig links for the glibc of versions.env, whatever the host has. Build
 # scripts and tests use it too: one target folder, nothing built twice.

@@ -9,7 +9,7 @@ from support import environment, processes
 def test_the_demo_shows_a_table_a_stream_and_only_the_changes(tmp_path):
     script = Path(__file__).with_name("demo.py")
 
-    output = processes.run(environment.python("4_1"), script, {}, tmp_path).read_text()
+    output = processes.run(environment.python(), script, {}, tmp_path).read_text()
 
     counted = [int(n) for n in re.findall(r"API requests +(\d+)", output)]
     assert len(counted) == 3 and min(counted) >= 1, output

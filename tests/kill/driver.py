@@ -57,7 +57,7 @@ def main(spec: dict) -> int:
 
 
 class Doomed:
-    """Appends micro-batches to a Delta table and kills the JVM after one of them."""
+    """Appends micro-batches to a table and kills the JVM after one of them."""
 
     def __init__(self, spark, table: Path, last: int):
         self._jvm = spark.sparkContext._gateway.jvm.java.lang.ProcessHandle.current().pid()
@@ -74,9 +74,13 @@ class Doomed:
 
 
 def append_once(frame, batch: int, table: Path):
-    """Appends a micro-batch to Delta so that a repetition of it has no effect."""
-    writer = frame.write.format("delta").mode("append")
-    writer.option("txnAppId", f"kill-{table.name}").option("txnVersion", batch).save(str(table))
+    """Appends a micro-batch so that a repetition of it has no effect."""
+    if streams.table_format() == "delta":
+        writer = frame.write.format("delta").mode("append")
+        writer = writer.option("txnAppId", f"kill-{table.name}").option("txnVersion", batch)
+        writer.save(str(table))
+    else:
+        frame.write.mode("overwrite").parquet(str(table / f"batch-{batch}"))
 
 
 if __name__ == "__main__":

@@ -65,7 +65,7 @@ def expected(spark, events, tmp_path_factory):
     run = streams.drain(
         streams.load(spark, _options(events)), folder / "table", folder / "checkpoint"
     )
-    rows = values(spark.read.format("delta").load(str(folder / "table")), "event_id")
+    rows = values(streams.table(spark, folder / "table"), "event_id")
     assert [row["event_id"] for row in rows] == [event["event_id"] for event in _EVENTS]
     assert len(run.batches) >= 4, "too few micro-batches for a first, a middle and a last one"
 
@@ -100,9 +100,9 @@ def _let_die(simulator, case: Case) -> dict:
     spec = {
         "jars": [str(jar) for jar in (environment.testing_jar(), *environment.delta_jars())],
         "folder": str(case.folder / "spark"),
-        "delta": True,
+        "delta": bool(environment.delta_jars()),
         "options": _options(simulator),
-        "format": "delta",
+        "format": streams.table_format(),
         "table": str(case.table),
         "checkpoint": str(case.checkpoint.folder),
         "kill_after_sink": case.batch if by_hand else None,
@@ -112,7 +112,7 @@ def _let_die(simulator, case: Case) -> dict:
     if not by_hand:
         variables["LAKEFLOW_FAIL_POINT"] = f"{case.point}@{case.batch + 1}"
     script = Path(__file__).with_name("driver.py")
-    python = environment.python("4_1")
+    python = environment.python()
     processes.run(python, script, spec, case.folder / "process", environment=variables)
 
     return json.loads((case.folder / "result.json").read_text())
@@ -144,7 +144,7 @@ def test_after_a_death_every_event_is_in_the_table_once(
         streams.drain_each(frame, case.checkpoint.folder, act)
     else:
         streams.drain(frame, case.table, case.checkpoint.folder)
-    assert values(spark.read.format("delta").load(str(case.table)), "event_id") == rows
+    assert values(streams.table(spark, case.table), "event_id") == rows
     assert case.checkpoint.committed() == list(range(batches))
 
     # What was logged came from the store: nobody asked for its range.

@@ -133,7 +133,7 @@ def memory(folder: Path) -> bool:
                 "result": str(part / "result.json"),
             }
             script = Path(__file__).with_name("peak.py")
-            processes.run(environment.python("4_1"), script, spec, part, seconds=900)
+            processes.run(environment.python(), script, spec, part, seconds=900)
         seen = json.loads((part / "result.json").read_text())
         peaks.append(seen["peak_mb"])
         before = f"before the read {seen['before_mb']:.0f} MB"

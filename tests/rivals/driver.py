@@ -17,7 +17,9 @@ def main(spec: dict):
     """Runs the stream until it ends, by itself or by an error."""
     session.use_host_zone()
     jars = [Path(jar) for jar in spec["jars"]]
-    spark = session.start("lakeflow-rival", jars, Path(spec["folder"]), delta=True, cores=1)
+    spark = session.start(
+        "lakeflow-rival", jars, Path(spec["folder"]), delta=spec["delta"], cores=1
+    )
     error = None
     try:
         frame = streams.load(spark, spec["options"])

@@ -35,7 +35,7 @@ def test_two_drivers_on_one_checkpoint_leave_every_event_once(spark, tmp_path):
         frame = streams.load(spark, options)
         streams.drain(frame, tmp_path / "table", tmp_path / "checkpoint")
 
-    rows = values(spark.read.format("delta").load(str(tmp_path / "table")), "event_id")
+    rows = values(streams.table(spark, tmp_path / "table"), "event_id")
     assert [row["event_id"] for row in rows] == [event["event_id"] for event in _EVENTS]
 
 
@@ -51,11 +51,12 @@ def _run(simulator, options: dict, folder: Path, number: int) -> dict:
     spec = {
         "jars": [str(jar) for jar in (environment.jar(), *environment.delta_jars())],
         "folder": str(own / "spark"),
+        "delta": bool(environment.delta_jars()),
         "options": options,
         "table": str(folder / "table"),
         "checkpoint": str(folder / "checkpoint"),
         "result": str(folder / f"result{number}.json"),
     }
-    processes.run(environment.python("4_1"), Path(__file__).with_name("driver.py"), spec, own)
+    processes.run(environment.python(), Path(__file__).with_name("driver.py"), spec, own)
 
     return json.loads(Path(spec["result"]).read_text())

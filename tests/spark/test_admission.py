@@ -3,7 +3,7 @@
 from datetime import timedelta
 
 import pytest
-from support import corpus
+from support import corpus, streams
 from support.rows import values
 from support.simulator import example, github
 from support.streams import Checkpoint, drain, drain_each, finish, load, read
@@ -63,7 +63,7 @@ def test_once_makes_one_batch_of_everything_whatever_the_limits(spark, github_si
     simulator = github_simulator()
     simulator.set_records("github", "issues", _issues(100))
     options = github(simulator, per_page=10, max_records_per_batch=30, maxBytesPerTrigger="1")
-    writer = load(spark, options).writeStream.format("delta").trigger(once=True)
+    writer = load(spark, options).writeStream.format(streams.table_format()).trigger(once=True)
     query = writer.option("checkpointLocation", str(tmp_path / "c")).start(str(tmp_path / "t"))
 
     assert finish(query).batches == [100]
@@ -90,7 +90,7 @@ def test_a_stream_starts_at_a_date_at_midnight_utc_and_then_goes_on(
 
 
 def _delta(spark, table):
-    return spark.read.format("delta").load(str(table))
+    return streams.table(spark, table)
 
 
 def test_idle_triggers_within_the_poll_interval_ask_nothing(spark, simulator, tmp_path):
@@ -98,7 +98,9 @@ def test_idle_triggers_within_the_poll_interval_ask_nothing(spark, simulator, tm
     spark.conf.set(interval, "50")
     try:
         frame = load(spark, github(simulator, minPollInterval="1 hour"))
-        writer = frame.writeStream.format("delta").trigger(processingTime="100 milliseconds")
+        writer = frame.writeStream.format(streams.table_format()).trigger(
+            processingTime="100 milliseconds"
+        )
         query = writer.option("checkpointLocation", str(tmp_path / "c")).start(str(tmp_path / "t"))
     finally:
         spark.conf.unset(interval)

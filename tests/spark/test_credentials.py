@@ -33,7 +33,7 @@ def told(tmp_path_factory):
             "result": str(result),
         }
         output = processes.run(
-            environment.python("4_1"),
+            environment.python(),
             _SCRIPT,
             spec,
             folder / "process",

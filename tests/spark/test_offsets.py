@@ -1,6 +1,7 @@
 """A checkpoint continues only what it was made for."""
 
 import pytest
+from support import streams
 from support.simulator import example, github
 from support.streams import Checkpoint, drain, load
 
@@ -71,7 +72,7 @@ def test_a_union_with_an_empty_side_and_the_same_table_twice_reads_each_side(
     run = drain(one.union(other), tmp_path / "table", tmp_path / "checkpoint")
     again = drain(one.union(other), tmp_path / "table", tmp_path / "checkpoint")
 
-    table = spark.read.format("delta").load(str(tmp_path / "table"))
+    table = streams.table(spark, tmp_path / "table")
     assert table.count() == run.rows == 2 * table.select("id").distinct().count()
     assert again.batches == []
 

@@ -4,7 +4,7 @@ import shutil
 from datetime import timedelta
 
 import pytest
-from support import corpus
+from support import corpus, streams
 from support.rows import values
 from support.simulator import Connection, github
 from support.streams import drain, load
@@ -34,7 +34,7 @@ def _change(service: Connection, *numbers: int, title: str):
 
 def _titles(spark, table) -> list[tuple[int, str]]:
     """Number and title of every row, in the order of numbers."""
-    rows = values(spark.read.format("delta").load(str(table)))
+    rows = values(streams.table(spark, table))
     return sorted((row["number"], row["title"]) for row in rows)
 
 
@@ -80,6 +80,7 @@ def test_a_restored_checkpoint_delivers_once_more_what_came_after_it(spark, serv
     ]
 
 
+@pytest.mark.delta
 def test_a_delta_table_skips_the_batches_of_a_restored_checkpoint_that_it_has(
     spark, service, tmp_path
 ):

@@ -7,7 +7,7 @@ and after one was removed.
 import json
 
 import pytest
-from support import environment, expected
+from support import environment, expected, streams
 from support.rows import values
 from support.simulator import Simulator
 from support.streams import drain, load, read
@@ -58,7 +58,7 @@ def test_all_13_issues_arrive_in_one_stream(spark, replay, tmp_path):
 
     run = drain(frame, tmp_path / "table", tmp_path / "checkpoint")
 
-    table = spark.read.format("delta").load(str(tmp_path / "table"))
+    table = streams.table(spark, tmp_path / "table")
     assert values(table, "number") == _rows(replay, frame.schema)
     assert run.rows == 13
 

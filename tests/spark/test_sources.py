@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from datetime import datetime
 
 import pytest
-from support import corpus
+from support import corpus, streams
 from support.simulator import Simulator
 from support.streams import drain, load, read
 
@@ -157,7 +157,7 @@ def test_a_stream_gives_every_row_once_and_then_only_the_change(spark, serve, tm
 
     first = drain(load(spark, options), table, checkpoint)
 
-    delivered = spark.read.format("delta").load(str(table)).select(case.id).collect()
+    delivered = streams.table(spark, table).select(case.id).collect()
     assert sorted(str(row[0]) for row in delivered) == batch
     assert first.rows == len(batch)
 
@@ -166,7 +166,7 @@ def test_a_stream_gives_every_row_once_and_then_only_the_change(spark, serve, tm
     _change(service, case, records)
     second = drain(load(spark, options), table, checkpoint)
 
-    rows = spark.read.format("delta").load(str(table))
+    rows = streams.table(spark, table)
     assert rows.count() == first.rows + second.rows
     if case.repeats:
         assert 1 <= second.rows < first.rows
@@ -226,7 +226,7 @@ def test_deletes_of_a_list_of_archived_records_come_once(spark, serve, tmp_path)
     run = drain(load(spark, options), table, checkpoint)
 
     assert run.rows == 1
-    rows = spark.read.format("delta").load(str(table)).select("id").collect()
+    rows = streams.table(spark, table).select("id").collect()
     assert len(rows) == before + 1
     assert [row.id for row in rows].count(gone["id"]) == 1
     assert drain(load(spark, options), table, checkpoint).rows == 0

@@ -1,5 +1,7 @@
 """SQL: a source as a catalog, tables and views made from options, and schemas that are given."""
 
+from contextlib import contextmanager
+
 import pytest
 from support import corpus
 from support.rows import values
@@ -121,39 +123,53 @@ def test_virtual_tables_are_tables_of_a_catalog(session):
     assert rows == [(name,) for name in _GITHUB_TABLES]
 
 
-def test_options_come_with_the_query_or_with_the_catalog(spark, simulator, tmp_path):
+def test_options_come_with_the_read_or_with_the_catalog(spark, simulator, tmp_path):
     session = _session(spark, _connection(simulator))
     count = read(spark, github(simulator)).count()
-    one = "gh.default.issues WITH (owner = 'o', repo = 'r', per_page = '7')"
     simulator.clear_requests()
 
     assert len(session.sql("DESCRIBE TABLE EXTENDED gh.default.issues").collect()) > 10
-    assert session.sql(f"SELECT id FROM {one}").count() == count
+    reader = session.read.option("owner", "o").option("repo", "r").option("per_page", "7")
+    assert reader.table("gh.default.issues").count() == count
     assert {r.query["per_page"] for r in simulator.requests()} == {"7"}
 
-    reader = session.read.option("owner", "o").option("repo", "r")
-    assert reader.table("gh.default.issues").count() == count
     stream = session.readStream.option("owner", "o").option("repo", "r").table("gh.default.issues")
     assert drain(stream, tmp_path / "t", tmp_path / "c", format="parquet").rows == count
 
 
-_OPTIONS_OF_A_QUERY = {
-    "": "option 'owner' is required",
-    "owner = 'o', repo = 'r', per_pag = '7'": "did you mean 'per_page'?",
-    "owner = 'o', repo = 'r', tableName = 'commits'": "option 'tableName' cannot be given to table",
-    "operation = 'list_objects'": "option 'operation' cannot be given to table gh.default.issues",
-    "owner = 'o', repo = 'r', rescuedDataColumn = '_r'": "change its columns",
+@pytest.mark.spark4
+def test_options_come_with_a_query(spark, simulator):
+    session = _session(spark, _connection(simulator))
+    one = "gh.default.issues WITH (owner = 'o', repo = 'r', per_page = '7')"
+    count = read(spark, github(simulator)).count()
+    simulator.clear_requests()
+
+    assert session.sql(f"SELECT id FROM {one}").count() == count
+    assert {r.query["per_page"] for r in simulator.requests()} == {"7"}
+
+
+_PATH = {"owner": "o", "repo": "r"}
+_MISTAKES = {
+    "nothing": ({}, "option 'owner' is required"),
+    "misspelt": (_PATH | {"per_pag": "7"}, "did you mean 'per_page'?"),
+    "table": (_PATH | {"tableName": "commits"}, "option 'tableName' cannot be given to table"),
+    "operation": (
+        {"operation": "list_objects"},
+        "option 'operation' cannot be given to table gh.default.issues",
+    ),
+    "columns": (_PATH | {"rescuedDataColumn": "_r"}, "change its columns"),
 }
 
 
-@pytest.mark.parametrize("options", _OPTIONS_OF_A_QUERY)
-def test_a_mistake_in_a_query_is_named_before_any_request(spark, simulator, options):
+@pytest.mark.parametrize("case", _MISTAKES)
+def test_a_mistake_in_a_read_of_a_catalog_is_named_before_any_request(spark, simulator, case):
     session = _session(spark, _connection(simulator))
-    clause = f"WITH ({options})" if options else ""
+    options, message = _MISTAKES[case]
 
-    error = _error(session, f"SELECT * FROM gh.default.issues {clause}")
+    with pytest.raises(Exception) as failure:
+        session.read.options(**options).table("gh.default.issues").collect()
 
-    assert _OPTIONS_OF_A_QUERY[options] in error
+    assert message in str(failure.value)
     assert simulator.requests() == []
 
 
@@ -226,6 +242,7 @@ def plain(spark):
         session.sql(f"DROP TABLE IF EXISTS {table}")
 
 
+@pytest.mark.spark4
 def test_a_created_table_reads_the_service(spark, plain, simulator):
     options = github(simulator)
     clause = f"USING lakeflow_connect OPTIONS ({_clause(options)})"
@@ -240,6 +257,7 @@ def test_a_created_table_reads_the_service(spark, plain, simulator):
     assert options["token"] not in str(_rows(plain.sql("DESCRIBE TABLE EXTENDED all_issues")))
 
 
+@pytest.mark.spark4
 def test_a_created_table_whose_column_does_not_exist_says_so(plain, simulator):
     clause = f"USING lakeflow_connect OPTIONS ({_clause(github(simulator))})"
     with pytest.raises(Exception) as failure:
@@ -260,34 +278,40 @@ def test_a_temporary_view_reads_the_service(spark, simulator):
         spark.catalog.dropTempView("issues")
 
 
-def _with_defaults(spark, defaults: dict):
-    session = spark.newSession()
+@contextmanager
+def _defaults(spark, defaults: dict):
+    """Sets defaults of the session for a while."""
+    prefix = "spark.datasource.lakeflow_connect."
     for option, value in defaults.items():
-        session.conf.set(f"spark.datasource.lakeflow_connect.{option}", value)
-
-    return session
+        spark.conf.set(prefix + option, value)
+    try:
+        yield
+    finally:
+        for option in defaults:
+            spark.conf.unset(prefix + option)
 
 
 def test_defaults_of_the_session_give_way_to_options_of_a_read(spark, simulator):
     options = github(simulator)
     whole = {name: options.pop(name) for name in ("sourceName", "owner", "base_url")}
-    session = _with_defaults(spark, whole | {"repo": "nowhere", "PER_PAGE": "7"})
     count = read(spark, github(simulator)).count()
     simulator.clear_requests()
 
-    assert read(session, options).count() == count
+    with _defaults(spark, whole | {"repo": "nowhere", "PER_PAGE": "7"}):
+        assert read(spark, options).count() == count
     assert {r.query["per_page"] for r in simulator.requests()} == {"7"}
 
 
 def test_defaults_of_the_session_apply_to_sources_that_have_them(spark, simulator, tmp_path):
-    session = _with_defaults(spark, {"owner": "o", "per_page": "7", "rate_limit": "3"})
     options = example(simulator, "events")
+    count = read(spark, options).count()
 
-    assert read(session, options).count() == read(spark, options).count()
-    run = drain(load(session, options), tmp_path / "t", tmp_path / "c", format="parquet")
-    assert run.rows == read(spark, options).count()
-    with pytest.raises(Exception, match="unknown option 'owner'"):
-        read(session, options | {"owner": "p"})
+    with _defaults(spark, {"owner": "o", "per_page": "7", "rate_limit": "3"}):
+        assert read(spark, options).count() == count
+        run = drain(load(spark, options), tmp_path / "t", tmp_path / "c", format="parquet")
+        assert run.rows == count
+        with pytest.raises(Exception, match="unknown option 'owner'"):
+            read(spark, options | {"owner": "p"})
 
 
 @pytest.mark.parametrize(

@@ -4,7 +4,7 @@ import time
 from datetime import timedelta
 from math import ceil
 
-from support import corpus
+from support import corpus, streams
 from support.rows import values
 from support.simulator import example, github
 from support.streams import Checkpoint, drain, load, read
@@ -23,7 +23,7 @@ def issues_spread_evenly(count: int, span: timedelta, hours: float = 6.0) -> lis
 
 def ids(spark, table) -> list[int]:
     """The key of every row, sorted; one entry for each time that it was delivered."""
-    rows = spark.read.format("delta").load(str(table)).select("id").collect()
+    rows = streams.table(spark, table).select("id").collect()
     return sorted(row.id for row in rows)
 
 
@@ -35,7 +35,7 @@ def test_a_stream_reads_all_then_only_changes(spark, simulator, tmp_path):
     assert first.rows == len(before)
     assert len(first.batches) > 1
     assert max(first.batches) < 30 + 10
-    assert values(spark.read.format("delta").load(str(table)), "id") == before
+    assert values(streams.table(spark, table), "id") == before
 
     path = "/github/repos/o/r/issues"
     made = simulator.call("POST", path, {"title": "Made while nobody looked"}, AUTHORIZED)
@@ -45,7 +45,7 @@ def test_a_stream_reads_all_then_only_changes(spark, simulator, tmp_path):
 
     assert second.rows == 2
     after = {row["id"]: row for row in values(read(spark, options))}
-    delivered = values(spark.read.format("delta").load(str(table)), "updated_at")[-2:]
+    delivered = values(streams.table(spark, table), "updated_at")[-2:]
     wanted = [after[made["id"]], after[before[0]["id"]]]
     assert sorted(delivered, key=lambda r: r["id"]) == sorted(wanted, key=lambda r: r["id"])
     assert {row["title"] for row in delivered} == {"Made while nobody looked", "Renamed"}
@@ -70,7 +70,11 @@ def test_a_quiet_source_ends_with_no_rows_and_two_requests_at_most(spark, simula
 def test_three_idle_intervals_of_a_frozen_source_deliver_nothing(spark, simulator, tmp_path):
     simulator.freeze(corpus.instant(corpus.hours_ago(0)))
     options = github(simulator)
-    writer = load(spark, options).writeStream.format("delta").trigger(processingTime="1 second")
+    writer = (
+        load(spark, options)
+        .writeStream.format(streams.table_format())
+        .trigger(processingTime="1 second")
+    )
     query = writer.option("checkpointLocation", str(tmp_path / "c")).start(str(tmp_path / "t"))
     try:
         wait_until(lambda: _stands_still(query, simulator), query)
@@ -172,7 +176,7 @@ def test_a_growing_append_table_ends_too(spark, simulator, tmp_path):
 
     run = drain(load(spark, options), tmp_path / "table", tmp_path / "checkpoint")
 
-    delivered = spark.read.format("delta").load(str(tmp_path / "table")).select("event_id")
+    delivered = streams.table(spark, tmp_path / "table").select("event_id")
     assert delivered.count() == delivered.distinct().count() == run.rows
     assert run.rows >= 101
 
@@ -191,7 +195,7 @@ def test_deletes_arrive_as_keys_with_their_time(spark, simulator, tmp_path):
     run = drain(load(spark, options), table, checkpoint)
 
     assert run.rows == 2
-    rows = values(spark.read.format("delta").load(str(table)), "updated_at")[before:]
+    rows = values(streams.table(spark, table), "updated_at")[before:]
     assert [row["order_id"] for row in rows] == gone
     assert all(row["updated_at"] is not None for row in rows)
     assert all(row[name] is None for row in rows for name in ("user_id", "amount", "status"))

@@ -33,20 +33,30 @@ def testing_jar() -> Path:
     return path("LAKEFLOW_TESTING_JAR")
 
 
-def python(line: str) -> Path:
-    """The interpreter of one Spark line, such as `4_1`."""
-    return path(f"LAKEFLOW_VENV_{line}") / "bin" / "python"
+def spark_line() -> str:
+    """The Spark line that the suite runs on, such as `4_1`."""
+    line = os.environ.get("LAKEFLOW_SPARK_LINE", "")
+    if line not in SPARK_LINES:
+        raise RuntimeError(f"LAKEFLOW_SPARK_LINE must be one of {SPARK_LINES}, not {line!r}")
+
+    return line
 
 
-def delta_jars() -> list[Path]:
-    """The Delta jars of the main Spark line."""
-    value = os.environ.get("LAKEFLOW_DELTA_JARS", "")
+def python(line: str | None = None) -> Path:
+    """The interpreter of a Spark line, of the suite's own unless given."""
+    return path(f"LAKEFLOW_VENV_{line or spark_line()}") / "bin" / "python"
+
+
+def delta_jars(line: str | None = None) -> list[Path]:
+    """The Delta jars of a Spark line (the suite's unless given); none if there is no release."""
+    variable = f"LAKEFLOW_DELTA_JARS_{line or spark_line()}"
+    value = os.environ.get(variable)
+    if value is None:
+        raise RuntimeError(f"{variable} is not set: run through bin/test or bin/demo")
     jars = [Path(item) for item in value.split(",") if item]
-    if not jars:
-        raise RuntimeError("LAKEFLOW_DELTA_JARS is not set: run through bin/test or bin/demo")
     missing = [str(item) for item in jars if not item.exists()]
     if missing:
-        raise RuntimeError(f"LAKEFLOW_DELTA_JARS names files that do not exist: {missing}")
+        raise RuntimeError(f"{variable} names files that do not exist: {missing}")
 
     return jars
 

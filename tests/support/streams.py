@@ -4,6 +4,8 @@ import json
 from dataclasses import dataclass
 from pathlib import Path
 
+from support import environment
+
 #: Longest time a query may take, in seconds; a query that does not end by itself is a failure.
 PATIENCE_SECONDS = 180
 
@@ -31,9 +33,22 @@ def read(spark, options: dict):
     return spark.read.format("lakeflow_connect").options(**options).load()
 
 
-def drain(frame, table: Path, checkpoint: Path, *, format: str = "delta") -> Run:
+def table_format() -> str:
+    """The format of tables that streams write: Delta, or Parquet where Delta has no release."""
+    return "delta" if environment.delta_jars() else "parquet"
+
+
+def table(spark, path: Path):
+    """What streams have written to `path`."""
+    reader = spark.read.format(table_format())
+
+    return reader.option("recursiveFileLookup", "true").load(str(path))
+
+
+def drain(frame, table: Path, checkpoint: Path, *, format: str | None = None) -> Run:
     """Runs a stream with AvailableNow into a table and waits until it ends by itself."""
-    writer = frame.writeStream.format(format).outputMode("append").trigger(availableNow=True)
+    writer = frame.writeStream.format(format or table_format()).outputMode("append")
+    writer = writer.trigger(availableNow=True)
     query = writer.option("checkpointLocation", str(checkpoint)).start(str(table))
 
     return finish(query)

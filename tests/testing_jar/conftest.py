@@ -22,7 +22,7 @@ def seen(tmp_path_factory):
             "result": str(folder / "result.json"),
         }
         script = Path(__file__).with_name("driver.py")
-        output = processes.run(environment.python("4_1"), script, spec, folder / "process")
+        output = processes.run(environment.python(), script, spec, folder / "process")
 
     result = json.loads((folder / "result.json").read_text())
     return result | {"output": output.read_text(errors="replace")}
