@@ -8,7 +8,7 @@ import time
 from pathlib import Path
 
 import pytest
-from support import environment, processes, session
+from support import environment, ports, processes, session
 from support.simulator import Simulator, example, github
 
 _GOLDEN = Path(__file__).parent.parent / "golden"
@@ -56,10 +56,8 @@ class Server:
 
     def __init__(self, folder: Path):
         folder.mkdir()
-        with socket.socket() as free:
-            free.bind(("127.0.0.1", 0))
-            self._port = free.getsockname()[1]
-        home = next(environment.python().parent.parent.glob("lib/python3*/site-packages/pyspark"))
+        self._port = ports.free()
+        home = environment.spark_home()
         settings = {
             "spark.connect.grpc.binding.address": "127.0.0.1",
             "spark.connect.grpc.binding.port": self._port,

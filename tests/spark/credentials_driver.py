@@ -15,6 +15,7 @@ The log, at DEBUG, goes to the output.
 
 import json
 import sys
+import traceback
 import urllib.request
 from pathlib import Path
 
@@ -52,6 +53,7 @@ def main(spec: dict):
     Connection(spec["simulator"]).fault(path="/*", every=1, kind={"status": {"code": 401}})
     for name, options in spec["reads"].items():
         shown[f"{name}: error"] = failure(spark, options)
+        shown[f"{name}: answer"] = answer(spark, options)
     shown |= dict(pages(spark))
     inline = {
         name: plans(streams.load(spark, options), ["extended"])
@@ -132,12 +134,20 @@ def fetch(url: str) -> str:
 
 
 def failure(spark, options: dict) -> str:
-    """What a read fails with, as text and with its causes in Java."""
+    """What a read fails with: the traceback, and the causes in Java."""
     try:
         streams.read(spark, options).collect()
     except Exception as error:
-        return f"{error}\n{error!r}\n{getattr(error, '_origin', '')}"
+        return f"{traceback.format_exc()}\n{error!r}\n{getattr(error, '_origin', '')}"
     raise AssertionError("the read did not fail")
+
+
+def answer(spark, options: dict) -> str:
+    """What an agent is told that asks whether the connection works."""
+    path = {name: value for name, value in options.items() if name != "tableName"}
+    asked = streams.read(spark, path | {"operation": "validate_connection"})
+
+    return "\n".join(asked.toJSON().collect())
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 import json
 
 import pytest
-from support import environment, processes
+from support import environment, history, processes
 from support.simulator import Simulator, example, github
 from support.streams import read
 
@@ -13,10 +13,10 @@ _SCRIPT = environment.path("LAKEFLOW_ROOT") / "tests" / "spark" / "credentials_d
 _TOKEN, _PASSWORD, _INLINE = "c4nary-t0ken-1", "c4nary-passw0rd-2", "c4nary-inl1ne-3"
 
 
-@pytest.fixture(scope="module")
-def told(tmp_path_factory):
+@pytest.fixture(scope="module", params=environment.lines_under_test())
+def told(request, tmp_path_factory):
     """Runs the driver once: its result, and every file and line that it left."""
-    folder = tmp_path_factory.mktemp("credentials")
+    folder = tmp_path_factory.mktemp(f"credentials-{request.param}")
     with Simulator("serve", "--source", "github", "--source", "example") as simulator:
         result = folder / "result.json"
         spec = {
@@ -33,7 +33,7 @@ def told(tmp_path_factory):
             "result": str(result),
         }
         output = processes.run(
-            environment.python(),
+            environment.python(request.param),
             _SCRIPT,
             spec,
             folder / "process",
@@ -42,6 +42,9 @@ def told(tmp_path_factory):
         )
     told = json.loads(result.read_text())
     told["shown"]["log"] = output.read_text(errors="replace")
+    home = environment.spark_home(request.param)
+    for path, text in history.pages(home, folder / "events", folder / "history"):
+        told["shown"][f"history: {path}"] = text
     for path in [*(folder / "events").rglob("*"), *(folder / "streams").rglob("*")]:
         if path.is_file():
             told["shown"][str(path.relative_to(folder))] = path.read_bytes().decode("latin-1")
@@ -93,7 +96,7 @@ def test_reads_by_reference_and_by_connection_bring_every_row(told, simulator):
 def test_a_credential_that_is_referred_to_is_shown_nowhere(told):
     places = {name: text for name, text in told["shown"].items() if text}
     assert "catalog: plans" in places and "catalog: description" in places
-    for kind in ("plans", "view", "stream", "progress", "slice 0", "error"):
+    for kind in ("plans", "view", "stream", "progress", "slice 0", "error", "answer"):
         assert f"reference: {kind}" in places and f"connection: {kind}" in places
     for part in (
         "environment/",
@@ -102,6 +105,7 @@ def test_a_credential_that_is_referred_to_is_shown_nowhere(told):
         "/owner.json",
         "SQL/execution/?id=0",
         "log",
+        "history: sql",
     ):
         assert any(part in name for name in places), part
 

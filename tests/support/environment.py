@@ -42,9 +42,19 @@ def spark_line() -> str:
     return line
 
 
+def lines_under_test() -> tuple[str, ...]:
+    """The lines that a test runs on which is of all of them: every one in the main suite."""
+    return SPARK_LINES if spark_line() == "4_1" else (spark_line(),)
+
+
 def python(line: str | None = None) -> Path:
     """The interpreter of a Spark line, of the suite's own unless given."""
     return path(f"LAKEFLOW_VENV_{line or spark_line()}") / "bin" / "python"
+
+
+def spark_home(line: str | None = None) -> Path:
+    """The folder of Spark's own scripts and jars, of the suite's line unless given."""
+    return next(python(line).parent.parent.glob("lib/python3*/site-packages/pyspark"))
 
 
 def delta_jars(line: str | None = None) -> list[Path]:

@@ -4,7 +4,9 @@ Takes one argument, a JSON file:
 
 - `jars`, `folder`: as for `support.session.start`;
 - `batches`: name to options, read as tables;
+- `catalog`: options of a catalog, and `table`, the one of its tables that is read;
 - `streams`: name to options, run with AvailableNow into parquet, twice;
+- `triggers`: options of a stream that is run under each other trigger;
 - `died`: `options`, `table` and `checkpoint` of a stream whose driver died;
 - `result`: file that takes what was seen.
 """
@@ -43,12 +45,42 @@ def main(spec: dict):
             "batches": run.batches,
             "again": again.batches,
         }
+    result["catalog"] = read_catalog(spark, **spec["catalog"])
+    result["triggers"] = {
+        name: run_under(trigger, streams.load(spark, spec["triggers"]), folder / name)
+        for name, trigger in {
+            "once": {"once": True},
+            "every": {"processingTime": "1 second"},
+        }.items()
+    }
     died = spec["died"]
     frame = streams.load(spark, died["options"])
     streams.drain(frame, Path(died["table"]), Path(died["checkpoint"]), format="parquet")
     result["died"] = values(spark.read.parquet(died["table"]), frame.columns[0])
     Path(spec["result"]).write_text(json.dumps(result))
     spark.stop()
+
+
+def read_catalog(spark, table: str, **options) -> list[dict]:
+    """Rows of a table of a catalog."""
+    spark.conf.set("spark.sql.catalog.src", "lakeflow.connect.spark.LakeflowCatalog")
+    for name, value in options.items():
+        spark.conf.set(f"spark.sql.catalog.src.{name}", value)
+    assert spark.sql("SHOW TABLES IN src.default").count() > 1
+    frame = spark.sql(f"SELECT * FROM src.default.{table}")
+
+    return values(frame, frame.columns[0])
+
+
+def run_under(trigger: dict, frame, folder: Path) -> list[dict]:
+    """Rows of a stream under a trigger, once it has caught up."""
+    writer = frame.writeStream.format("parquet").outputMode("append").trigger(**trigger)
+    writer = writer.option("checkpointLocation", str(folder / "checkpoint"))
+    query = writer.start(str(folder / "table"))
+    query.processAllAvailable()
+    query.stop()
+
+    return values(frame.sparkSession.read.parquet(str(folder / "table")), frame.columns[0])
 
 
 if __name__ == "__main__":

@@ -13,6 +13,12 @@ _TESTS = Path(__file__).parent.parent
 _EXAMPLE = ("products", "events", "users", "orders", "metrics")
 _STREAMS = ("github_issues", "example_events", "example_users", "example_orders", "example_metrics")
 
+#: What a source says of itself: options beside those of its issues, and what comes first.
+_ASKED = {
+    "tables": {"tableName": "_community_tables"},
+    "objects": {"operation": "list_objects"},
+}
+
 #: Read by the stream that dies in its second micro-batch.
 _EVENTS = [
     corpus.event(n, corpus.hours_ago(5) + timedelta(seconds=10 * (n // 3))) for n in range(60)
@@ -44,6 +50,17 @@ def seen(request, tmp_path_factory):
             "died": died,
             "result": str(folder / "result.json"),
         }
+        spec["triggers"] = example(simulator, "events", max_records_per_batch=2)
+        spec["catalog"] = {
+            "table": "issues",
+            "sourceName": "github",
+            "token": "env:LAKEFLOW_TEST_TOKEN",
+            "base_url": simulator.base_url("github"),
+            "owner": "o",
+            "repo": "r",
+        }
+        for name, more in _ASKED.items():
+            spec["batches"][name] = github(simulator) | more
         spec["streams"]["deletes"] = example(simulator, "orders", isDeleteFlow="true")
         script = Path(__file__).with_name("driver.py")
         processes.run(environment.python(line), script, spec, folder / "process")
@@ -121,6 +138,22 @@ def test_a_stream_gives_the_golden_rows_and_then_nothing(seen, name):
     assert stream["rows"] == _rows(name)
     assert sum(stream["batches"]) == len(stream["rows"])
     assert stream["again"] == []
+
+
+@pytest.mark.parametrize("trigger", ("once", "every"))
+def test_a_stream_gives_the_golden_rows_under_each_trigger(seen, trigger):
+    assert seen["triggers"][trigger] == _rows("example_events")
+
+
+def test_a_table_of_a_catalog_gives_the_golden_rows(seen):
+    assert seen["catalog"] == _rows("github_issues")
+
+
+def test_a_source_says_what_tables_it_has(seen):
+    tables = [row["tableName"] for row in seen["batches"]["tables"]["rows"]]
+    objects = [row["name"] for row in seen["batches"]["objects"]["rows"]]
+
+    assert tables == sorted(objects) and {"issues", "commits"} < set(tables)
 
 
 def _rows(name: str) -> list[dict]:
