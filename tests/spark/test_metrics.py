@@ -83,7 +83,7 @@ def test_progress_tells_lag_requests_and_the_size_of_the_store(spark, github_sim
     now = corpus.hours_ago(1)
     simulator.freeze(corpus.instant(now))
     simulator.fault(path="/github/*", kind={"status": {"code": 503}}, nth=2)
-    options = github(simulator, per_page=10, max_records_per_batch=30)
+    options = github(simulator, per_page=10, max_records_per_batch=30, prefetch="false")
     checkpoint = Checkpoint(tmp_path / "checkpoint")
     asked, stored = {}, {}
 

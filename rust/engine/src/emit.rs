@@ -19,7 +19,7 @@ pub(crate) struct Emitter {
     /// Rows taken in.
     pub(crate) rows: u64,
     /// Bytes of the batches handed over.
-    handed_over: u64,
+    pub(crate) handed_over: u64,
 }
 
 impl Emitter {

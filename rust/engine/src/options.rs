@@ -45,6 +45,19 @@ pub static FRAMEWORK_OPTIONS: &[OptionSpec] = &[
          delays `availableNow`.",
     ),
     OptionSpec::new(
+        "prefetch",
+        OptionKind::Bool,
+        "Whether a stream reads the next micro-batch of a backlog while Spark works on the last one.",
+    )
+    .default("true"),
+    OptionSpec::new(
+        "maxPrefetchBytes",
+        OptionKind::Bytes,
+        "Uncompressed Arrow bytes after which `prefetch` pauses until its micro-batch is asked for; \
+         the driver holds them in memory.",
+    )
+    .default("32m"),
+    OptionSpec::new(
         "start_timestamp",
         OptionKind::Timestamp,
         "First instant to read, inclusive, where there is no offset yet; a bare date is midnight UTC.",

@@ -1,4 +1,7 @@
 //! Streams: slices of a drain, each with the offset at which it ends.
+//!
+//! A door that gives [`TableStream::read_ahead`] a task has the next slice of a drain read while its
+//! host works on the last one.
 
 use crate::drain::{Drain, Idle, Start};
 use crate::emit::Emitter;
@@ -9,7 +12,9 @@ use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use bytes::Bytes;
 use lakeflow_core::{Error, Instant, MetricsSnapshot, Offset, Result};
+use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard};
+use tokio::sync::Notify;
 
 /// A stream of one feed; remembers the drain under way between slices. Cheap to clone.
 #[derive(Clone)]
@@ -18,12 +23,15 @@ pub struct TableStream(Arc<Inner>);
 struct Inner {
     table: Arc<Table>,
     state: Mutex<State>,
+    /// The slice that was read ahead; locked while it is being read.
+    ahead: tokio::sync::Mutex<Option<Ahead>>,
+    slice_ended: Notify,
 }
 
 #[derive(Default)]
 struct State {
-    /// The drain under way and the offset text at which its next slice starts.
-    drain: Option<(String, Drain)>,
+    /// The drain under way and the slice that it goes on with.
+    drain: Option<(Wanted, Drain)>,
     /// What a drain without rows has found, and the offset text that it began at.
     idle: Option<(String, Idle)>,
     /// The offset text of a stream that has caught up, and when it last looked at the service.
@@ -32,6 +40,20 @@ struct State {
     single_drain_ended: bool,
     /// As of the last slice that was read.
     lag_ms: Option<u64>,
+}
+
+/// A slice read before it was asked for, or what the reading met.
+struct Ahead {
+    wanted: Wanted,
+    reading: Result<Reading>,
+}
+
+/// What decides the rows of a slice within a drain.
+#[derive(Clone, PartialEq)]
+struct Wanted {
+    start: String,
+    limit: Option<u64>,
+    single_drain: bool,
 }
 
 /// What a slice is asked for.
@@ -65,11 +87,39 @@ pub struct SliceEnd {
     pub lag_ms: Option<u64>,
     /// What the user should know, each in one line.
     pub warnings: Vec<String>,
+    /// Counters of the stream up to this slice.
+    pub metrics: MetricsSnapshot,
 }
 
 impl TableStream {
     pub(crate) fn new(table: Arc<Table>) -> Self {
-        Self(Arc::new(Inner { table, state: Mutex::default() }))
+        Self(Arc::new(Inner {
+            table,
+            state: Mutex::default(),
+            ahead: tokio::sync::Mutex::default(),
+            slice_ended: Notify::new(),
+        }))
+    }
+
+    /// Reads the next slice of the drain under way whenever one has ended, up to
+    /// `maxPrefetchBytes`; it is given out when just that slice is asked for, else dropped. Never
+    /// begins a drain. For a task that the door ends with the stream; returns only with
+    /// `prefetch=false`.
+    pub async fn read_ahead(&self) {
+        let settings = &self.0.table.settings;
+        let bytes = settings.integer("maxPrefetchBytes").and_then(|n| u64::try_from(n).ok());
+        let (true, Some(bytes)) = (settings.flag("prefetch"), bytes) else { return };
+        loop {
+            self.0.slice_ended.notified().await;
+            let mut ahead = self.0.ahead.lock().await;
+            let Some((wanted, drain)) = self.0.state().drain.take_if(|(_, drain)| !drain.done())
+            else {
+                continue;
+            };
+            let reading = self.0.go_on(drain, wanted.limit);
+            let reading = async { reading?.filled(bytes).await }.await;
+            *ahead = Some(Ahead { wanted, reading });
+        }
     }
 
     /// The next slice; does nothing until it is polled.
@@ -116,11 +166,6 @@ impl TableStream {
         cap.and_then(|n| u64::try_from(n).ok()).unwrap_or(u64::MAX)
     }
 
-    /// Arrow bytes of a slice.
-    fn max_bytes(&self) -> Option<u64> {
-        self.0.table.settings.integer("maxBytesPerTrigger").and_then(|n| u64::try_from(n).ok())
-    }
-
     /// Counters of all slices so far.
     pub fn metrics(&self) -> MetricsSnapshot {
         self.0.table.metrics.snapshot()
@@ -141,6 +186,30 @@ impl Inner {
         !request.single_drain
             && *at == request.start
             && u128::try_from(since).is_ok_and(|since| since < pause.as_nanos())
+    }
+
+    /// A slice of at most `limit` records of a drain; the drain's next one.
+    fn go_on(&self, drain: Drain, limit: Option<u64>) -> Result<Reading> {
+        let ended = drain.done();
+        let reading = Reading { looks: !ended, ended, drain: Some(drain), ..self.nothing(limit)? };
+
+        Ok(reading)
+    }
+
+    /// A slice without a drain, which is empty.
+    fn nothing(&self, limit: Option<u64>) -> Result<Reading> {
+        let bytes = self.table.settings.integer("maxBytesPerTrigger");
+        let max_bytes = limit.and(bytes).and_then(|n| u64::try_from(n).ok());
+
+        Ok(Reading {
+            drain: None,
+            looks: false,
+            emitter: Emitter::new(self.table.decoder(None)?, self.table.metrics.clone()),
+            max_rows: limit.unwrap_or(u64::MAX),
+            max_bytes: max_bytes.unwrap_or(u64::MAX),
+            ready: VecDeque::new(),
+            ended: true,
+        })
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -170,6 +239,12 @@ struct Reading {
     /// Whether the service is asked at all.
     looks: bool,
     emitter: Emitter,
+    /// Where the slice ends: at the first safe point at or after either.
+    max_rows: u64,
+    max_bytes: u64,
+    /// Batches that were read ahead.
+    ready: VecDeque<RecordBatch>,
+    /// Whether there is nothing more to read.
     ended: bool,
 }
 
@@ -189,30 +264,7 @@ impl Slice {
     /// whatever the source meets;
     /// [`DataInvalid`](lakeflow_core::ErrorKind::DataInvalid) for a value that does not fit.
     pub async fn next(&mut self) -> Result<Option<RecordBatch>> {
-        let max_rows = self.request.limit.unwrap_or(u64::MAX);
-        let max_bytes = self.request.limit.and(self.stream.max_bytes()).unwrap_or(u64::MAX);
-        let reading = self.reading().await?;
-        let Some(drain) = reading.drain.as_mut().filter(|_| !reading.ended) else {
-            return Ok(None);
-        };
-        while let Some(step) = drain.next().await? {
-            let (safe, batch) = match step {
-                Step::Page(delivery) => (delivery.safe, reading.emitter.push(&delivery)?),
-                Step::Safe => (true, None),
-            };
-            let emitter = &reading.emitter;
-            let full = emitter.rows >= max_rows || emitter.bytes() >= max_bytes;
-            reading.ended = safe && full;
-            if batch.is_some() {
-                return Ok(batch);
-            }
-            if reading.ended {
-                break;
-            }
-        }
-        reading.ended = true;
-
-        reading.emitter.flush()
+        self.reading().await?.next().await
     }
 
     /// Ends the slice after its last batch.
@@ -220,17 +272,20 @@ impl Slice {
     /// # Errors
     /// [`Internal`](lakeflow_core::ErrorKind::Internal) if there are batches left.
     pub fn end(self) -> Result<SliceEnd> {
-        let Some(Reading { drain, looks, emitter, ended: true }) = self.reading else {
+        let Some(reading) = self.reading.filter(|r| r.ended && r.ready.is_empty()) else {
             return Err(Error::internal("a slice was ended before its last batch"));
         };
+        let Reading { drain, looks, emitter, .. } = reading;
+        let stream = &self.stream.0;
         let mut end = SliceEnd {
             offset: self.request.start,
             rows: emitter.rows,
             state: None,
             lag_ms: None,
             warnings: emitter.report().into_iter().collect(),
+            metrics: stream.table.metrics.snapshot(),
         };
-        let mut state = self.stream.0.state();
+        let mut state = stream.state();
         let Some(mut drain) = drain else {
             end.lag_ms = state.lag_ms;
             return Ok(end);
@@ -241,13 +296,16 @@ impl Slice {
         let caught_up = drain.done();
         if end.rows > 0 || drain.moves_without_rows() {
             (end.offset, end.state) = drain.advance(&self.request.id)?;
-            state.drain = Some((end.offset.clone(), drain));
+            let SliceRequest { limit, single_drain, .. } = self.request;
+            let next = Wanted { start: end.offset.clone(), limit, single_drain };
+            state.drain = Some((next, drain));
+            stream.slice_ended.notify_one();
         } else {
             state.idle = Some((end.offset.clone(), drain.idle()));
             state.single_drain_ended |= self.request.single_drain;
         }
         if looks {
-            let now = self.stream.0.table.clock.now();
+            let now = stream.table.clock.now();
             state.caught_up = caught_up.then(|| (end.offset.clone(), now));
         }
 
@@ -256,9 +314,8 @@ impl Slice {
 
     async fn reading(&mut self) -> Result<&mut Reading> {
         if self.reading.is_none() {
-            let reading =
-                Reading::begin(&self.stream.0, &self.request, self.upto.as_deref()).await?;
-            self.reading = Some(reading);
+            let upto = self.upto.as_deref();
+            self.reading = Some(Reading::begin(&self.stream.0, &self.request, upto).await?);
         }
 
         self.reading.as_mut().ok_or_else(|| Error::internal("a slice without a reading"))
@@ -266,26 +323,35 @@ impl Slice {
 }
 
 impl Reading {
-    /// Goes on with the drain under way if it stands at the start, else begins one.
+    /// What was read ahead if it is what is asked for; else goes on with the drain under way if it
+    /// stands at the start, else begins one.
     async fn begin(stream: &Inner, request: &SliceRequest, upto: Option<&str>) -> Result<Self> {
-        let table = &stream.table;
-        let emitter = Emitter::new(table.decoder(None)?, table.metrics.clone());
+        let SliceRequest { start, limit, single_drain, .. } = request;
+        let mut ahead = stream.ahead.lock().await;
+        if let Some(Ahead { wanted, reading }) = ahead.take()
+            && upto.is_none()
+            && wanted
+                == (Wanted { start: start.clone(), limit: *limit, single_drain: *single_drain })
+        {
+            return reading;
+        }
         let (under_way, idle) = {
             let mut state = stream.state();
-            let under_way = state.drain.take().filter(|(at, _)| *at == request.start);
-            let ended = request.single_drain && state.single_drain_ended;
+            let under_way = state.drain.take().filter(|(next, _)| next.start == *start);
+            let ended = *single_drain && state.single_drain_ended;
             if ended || (under_way.is_none() && stream.rests(&state, request)) {
-                return Ok(Self { drain: None, looks: false, emitter, ended: true });
+                return stream.nothing(*limit);
             }
-            let idle = state.idle.take().filter(|(at, _)| *at == request.start);
+            let idle = state.idle.take().filter(|(at, _)| at == start);
             (under_way, idle.map(|(_, idle)| idle))
         };
+        drop(ahead);
         if let Some((_, drain)) = under_way {
-            let ended = drain.done();
-            return Ok(Self { drain: Some(drain), looks: !ended, emitter, ended });
+            return stream.go_on(drain, *limit);
         }
+        let table = &stream.table;
         let mut warnings = Vec::new();
-        let offset = table.accept(&request.start, &mut warnings)?;
+        let offset = table.accept(start, &mut warnings)?;
         let state = request.state.clone();
         let start = Start { offset, state, idle, warnings, ..Start::default() };
         let mut drain = Drain::begin(table.clone(), start, true).await?;
@@ -293,6 +359,47 @@ impl Reading {
             drain.end_at(end.and_then(|end| end.cursor).as_deref())?;
         }
 
-        Ok(Self { ended: drain.done(), drain: Some(drain), looks: true, emitter })
+        Ok(Self { looks: true, ..stream.go_on(drain, *limit)? })
+    }
+
+    /// The next batch, or `None` at the end of the slice.
+    async fn next(&mut self) -> Result<Option<RecordBatch>> {
+        match self.ready.pop_front() {
+            Some(batch) => Ok(Some(batch)),
+            None => self.read().await,
+        }
+    }
+
+    async fn read(&mut self) -> Result<Option<RecordBatch>> {
+        let Some(drain) = self.drain.as_mut().filter(|_| !self.ended) else { return Ok(None) };
+        while let Some(step) = drain.next().await? {
+            let (safe, batch) = match step {
+                Step::Page(delivery) => (delivery.safe, self.emitter.push(&delivery)?),
+                Step::Safe => (true, None),
+            };
+            let emitter = &self.emitter;
+            let full = emitter.rows >= self.max_rows || emitter.bytes() >= self.max_bytes;
+            self.ended = safe && full;
+            if batch.is_some() {
+                return Ok(batch);
+            }
+            if self.ended {
+                break;
+            }
+        }
+        self.ended = true;
+
+        self.emitter.flush()
+    }
+
+    /// Reads on to the end of the slice, or until so many bytes are ready.
+    async fn filled(mut self, bytes: u64) -> Result<Self> {
+        while self.emitter.handed_over < bytes
+            && let Some(batch) = self.read().await?
+        {
+            self.ready.push_back(batch);
+        }
+
+        Ok(self)
     }
 }

@@ -113,8 +113,7 @@ fn answer(call: Call) -> Result<Value> {
             json!({})
         }
         Call::SliceEnd { handle } => {
-            let reader = READERS.get(handle)?;
-            let end = reader.take_slice_end()?;
+            let end = READERS.get(handle)?.take_slice_end()?;
             json!({
                 "offset": end.offset,
                 "rows": end.rows,
@@ -122,7 +121,7 @@ fn answer(call: Call) -> Result<Value> {
                 "state": end.state.as_ref().map(|s| STANDARD.encode(&s.bytes)),
                 "lag_ms": end.lag_ms,
                 "warnings": end.warnings,
-                "metrics": metrics(reader.metrics()),
+                "metrics": metrics(end.metrics),
             })
         }
         Call::Metrics { handle } => metrics(READERS.get(handle)?.metrics()),

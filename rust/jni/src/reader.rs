@@ -141,11 +141,17 @@ impl Reader {
 }
 
 async fn run(job: Job, chunks: Sender<Result<Bytes>>, state: Arc<Mutex<State>>) {
+    let opens_stream = matches!(job, Job::Stream(_));
     let work = AssertUnwindSafe(work(job, &chunks, &state)).catch_unwind().await;
     match work.unwrap_or_else(|payload| Err(panics::error(payload))) {
         Ok(()) => lock(&state).ended = true,
         // Without a receiver nobody is left to tell.
         Err(error) => drop(chunks.send(Err(error)).await),
+    }
+    drop(chunks);
+    let stream = lock(&state).stream.clone().filter(|_| opens_stream);
+    if let Some(stream) = stream {
+        stream.read_ahead().await;
     }
 }
 

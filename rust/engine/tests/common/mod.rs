@@ -174,16 +174,21 @@ impl<S> Play<S> {
         ids
     }
 
+    /// The stream, opened if it is not.
+    pub async fn stream(&mut self) -> Result<TableStream> {
+        if self.stream.is_none() {
+            self.stream = Some(self.engine.stream(&self.options).await?);
+        }
+
+        Ok(self.stream.clone().unwrap())
+    }
+
     pub async fn slice(&mut self) -> Got {
         self.try_slice().await.unwrap()
     }
 
     pub async fn try_slice(&mut self) -> Result<Got> {
-        let stream = match &self.stream {
-            Some(stream) => stream.clone(),
-            None => self.engine.stream(&self.options).await?,
-        };
-        self.stream = Some(stream.clone());
+        let stream = self.stream().await?;
         let state = Offset::from_text(&self.start)?.and_then(|o| o.state);
         self.slices += 1;
         let mut slice = stream.slice(SliceRequest {
