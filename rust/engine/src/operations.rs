@@ -4,10 +4,11 @@
 //! row. `read_table` gives the rows of a table, at most so many, and its errors are errors.
 
 use crate::batch::BatchReader;
+use crate::contents::Contents;
 use crate::engine::Engine;
 use crate::options::{FRAMEWORK_OPTIONS, PLATFORM_OPTIONS};
 use crate::rows;
-use crate::virtual_tables::{children, of_one_table};
+use crate::virtual_tables::of_one_table;
 use async_trait::async_trait;
 use lakeflow_core::{
     Column, Connector, DataType, Error, ErrorKind, FieldPath, Ingestion, Operation, OptionKind,
@@ -362,20 +363,13 @@ async fn list_objects(connector: &dyn Connector, parameters: &Settings) -> Resul
         .flat_map(|path| path.split('.'))
         .map(str::to_owned)
         .collect();
-    let mut objects: Vec<(&str, Vec<String>)> = Vec::new();
-    if let Some(tree) = connector.namespaces() {
-        let children = children(tree, &path).await?;
-        objects.extend(children.into_iter().map(|child| ("namespace", child)));
-        for table in tree.tables(&path).await? {
-            objects.push(("table", path.iter().cloned().chain([table]).collect()));
-        }
-    } else if path.is_empty() {
-        let tables = connector.list_tables().await?;
-        objects.extend(tables.into_iter().map(|table| ("table", vec![table])));
-    }
+    let contents = Contents::of(connector, &path).await?;
+    let namespaces = contents.namespaces.into_iter().flatten().map(|child| ("namespace", child));
+    let whole = |table| path.iter().cloned().chain([table]).collect();
+    let tables = contents.tables.into_iter().map(|table| ("table", whole(table)));
 
-    Ok(objects
-        .into_iter()
+    Ok(namespaces
+        .chain(tables)
         .filter_map(|(kind, path)| {
             let name = path.last()?;
             let wanted = search.as_ref().is_none_or(|search| search.is_match(name));

@@ -17,8 +17,9 @@ use lakeflow_http::Client;
 use std::sync::Arc;
 use tables::TABLES;
 
-/// Tables of one repository.
-const OF_REPOSITORY: &[&str] = &[
+/// Tables that take option `owner`; only the first is not of one repository.
+const WITH_OWNER: &[&str] = &[
+    "repositories",
     "issues",
     "pull_requests",
     "comments",
@@ -29,18 +30,8 @@ const OF_REPOSITORY: &[&str] = &[
     "collaborators",
 ];
 
-/// Tables that take option `owner`.
-const WITH_OWNER: &[&str] = &[
-    "issues",
-    "pull_requests",
-    "comments",
-    "reviews",
-    "commits",
-    "assignees",
-    "branches",
-    "collaborators",
-    "repositories",
-];
+/// Tables of one repository.
+const OF_REPOSITORY: &[&str] = WITH_OWNER.split_at(1).1;
 
 /// The source `github`.
 pub static SOURCE: Source = Source {
