@@ -91,7 +91,8 @@ pub trait Connector: Send + Sync {
     /// [`ErrorKind::TableNotFound`] for an unknown table, before any request where names are fixed.
     async fn table(&self, table: &str, options: &Settings) -> Result<TableSpec>;
 
-    /// Pages of one range of rows; the end of the stream means that all of it was sent.
+    /// Pages of one range of rows; the end of the stream means that all of it was sent. For
+    /// [`Feed::Changes`](crate::Feed::Changes) without rows that say that a record was deleted.
     fn read_table(&self, read: ReadRequest) -> PageStream;
 
     /// Pages of one range of deletes.

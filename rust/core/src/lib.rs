@@ -25,7 +25,7 @@ pub use cursor::{Comparable, Cursor, CursorKind, Instant, Step};
 pub use error::{Error, ErrorKind, Result, Retry};
 pub use json::{JsonScalar, canonical_json};
 pub use metrics::{Metrics, MetricsSnapshot};
-pub use offset::{Feed, OFFSET_VERSION, Offset, PartKey, Pass, Position};
+pub use offset::{DeletesPlace, Feed, OFFSET_VERSION, Offset, PartKey, Pass, Position};
 pub use options::{OptionKind, OptionRole, OptionSpec, Options, Reach, Settings};
 pub use page::{Page, PageStream, Part, Pushdown, RawJson, ReadRequest, Records, Resume, Rows};
 pub use schema::{Column, DataType, Encoding, EpochUnit, FieldPath, TableSchema};

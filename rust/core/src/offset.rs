@@ -10,21 +10,25 @@ pub const OFFSET_VERSION: u64 = 1;
 /// Longest text of an offset, in bytes; what does not fit belongs into a state blob.
 const MAX_BYTES: usize = 64 * 1024;
 
-/// Rows of a table, or its deletes.
+/// Rows of a table, its deletes, or both.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Feed {
     /// Upserts.
     Rows,
     /// Deletes.
     Deletes,
+    /// Upserts and deletes. A connector is asked for rows without those that its delete feed has,
+    /// and for that feed.
+    Changes,
 }
 
 impl Feed {
-    /// `rows` or `deletes`.
+    /// `rows`, `deletes` or `changes`.
     pub fn name(self) -> &'static str {
         match self {
             Self::Rows => "rows",
             Self::Deletes => "deletes",
+            Self::Changes => "changes",
         }
     }
 }
@@ -95,6 +99,17 @@ pub struct Pass {
     pub reached: Option<String>,
 }
 
+/// Where the deletes of a change feed were left.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DeletesPlace {
+    /// As of [`Offset::cursor`].
+    pub cursor: Option<String>,
+    /// As of [`Offset::ties`].
+    pub ties: Vec<u64>,
+    /// As of [`Offset::pass`].
+    pub pass: Option<Pass>,
+}
+
 /// Where a feed was left.
 ///
 /// Its text is canonical: sorted keys, the spacing of Python's `json.dumps`, parts that are empty
@@ -105,7 +120,7 @@ pub struct Offset {
     pub source: String,
     /// Table name.
     pub table: String,
-    /// Rows or deletes.
+    /// Rows, deletes, or both.
     pub feed: Feed,
     /// The options that choose rows, name to value: another repository's offset is refused.
     pub scope: BTreeMap<String, String>,
@@ -117,6 +132,8 @@ pub struct Offset {
     pub ties: Vec<u64>,
     /// A pass under way.
     pub pass: Option<Pass>,
+    /// The place of the deletes in a change feed, whose other places are those of the rows.
+    pub deletes: Option<DeletesPlace>,
     /// Planned by ranges, not sliced: a replay plans again.
     pub by_split: bool,
     /// Content hash of the state blob: rows seen, places by part.
@@ -146,9 +163,9 @@ impl Offset {
         put("scope", (!self.scope.is_empty()).then(|| text_map(&self.scope)));
         put("seq", Some(Value::from(self.seq)));
         put("cursor", self.cursor.as_deref().map(Value::from));
-        let ties = || self.ties.iter().map(|t| Value::from(format!("{t:016x}"))).collect();
-        put("ties", (!self.ties.is_empty()).then(|| Value::Array(ties())));
+        put("ties", ties_value(&self.ties));
         put("pass", self.pass.as_ref().map(pass_value));
+        put("deletes", self.deletes.as_ref().map(deletes_value));
         put("by_split", self.by_split.then_some(Value::Bool(true)));
         put("state", self.state.as_deref().map(Value::from));
         put("slice", self.slice.as_deref().map(Value::from));
@@ -216,6 +233,7 @@ impl Offset {
         let feed = match string(map.remove("feed"))?.as_deref() {
             Some("rows") => Feed::Rows,
             Some("deletes") => Feed::Deletes,
+            Some("changes") => Feed::Changes,
             _ => return Err(invalid("the offset names no feed")),
         };
         let source = string(map.remove("source"))?.ok_or_else(|| invalid("no source"))?;
@@ -238,14 +256,13 @@ impl Offset {
                 offset.scope.insert(name, value);
             }
         }
-        if let Some(Value::Array(ties)) = map.remove("ties") {
-            for tie in ties {
-                let tie = tie.as_str().and_then(|t| u64::from_str_radix(t, 16).ok());
-                offset.ties.push(tie.ok_or_else(|| invalid("the offset has a bad tie"))?);
-            }
-        }
+        offset.ties = ties_from(map.remove("ties")).ok_or_else(|| invalid("a bad tie"))?;
         if let Some(pass) = map.remove("pass") {
             offset.pass = Some(pass_from(&pass).ok_or_else(|| invalid("a bad pass"))?);
+        }
+        if let Some(deletes) = map.remove("deletes") {
+            let place = deletes_from(deletes).ok_or_else(|| invalid("a bad place of deletes"))?;
+            offset.deletes = Some(place);
         }
         if let Some(key) = map.keys().next() {
             return Err(invalid(&format!("the offset has an unknown field '{key}'")));
@@ -265,6 +282,7 @@ impl Offset {
             cursor: None,
             ties: Vec::new(),
             pass: None,
+            deletes: None,
             by_split: false,
             state: None,
             slice: None,
@@ -283,6 +301,47 @@ impl Offset {
 
 fn text_map(map: &BTreeMap<String, String>) -> Value {
     Value::Object(map.iter().map(|(k, v)| (k.clone(), Value::from(v.as_str()))).collect())
+}
+
+fn ties_value(ties: &[u64]) -> Option<Value> {
+    let texts = || ties.iter().map(|tie| Value::from(format!("{tie:016x}"))).collect();
+
+    (!ties.is_empty()).then(|| Value::Array(texts()))
+}
+
+fn ties_from(value: Option<Value>) -> Option<Vec<u64>> {
+    let Some(value) = value else { return Some(Vec::new()) };
+    let hash = |tie: &Value| u64::from_str_radix(tie.as_str()?, 16).ok();
+
+    value.as_array()?.iter().map(hash).collect()
+}
+
+fn deletes_value(place: &DeletesPlace) -> Value {
+    let DeletesPlace { cursor, ties, pass } = place;
+    let fields = [
+        ("cursor", cursor.as_deref().map(Value::from)),
+        ("ties", ties_value(ties)),
+        ("pass", pass.as_ref().map(pass_value)),
+    ];
+
+    Value::Object(fields.into_iter().filter_map(|(k, v)| Some((k.to_owned(), v?))).collect())
+}
+
+fn deletes_from(value: Value) -> Option<DeletesPlace> {
+    let Value::Object(mut map) = value else { return None };
+    let place = DeletesPlace {
+        cursor: match map.remove("cursor") {
+            Some(cursor) => Some(cursor.as_str()?.to_owned()),
+            None => None,
+        },
+        ties: ties_from(map.remove("ties"))?,
+        pass: match map.remove("pass") {
+            Some(pass) => Some(pass_from(&pass)?),
+            None => None,
+        },
+    };
+
+    map.is_empty().then_some(place)
 }
 
 fn pass_value(pass: &Pass) -> Value {
@@ -399,6 +458,12 @@ mod tests {
                 largest: Some("w".into()),
                 since: None,
                 reached: Some("v".into()),
+            });
+            offset.feed = Feed::Changes;
+            offset.deletes = Some(DeletesPlace {
+                cursor: offset.cursor.clone(),
+                ties: offset.ties.clone(),
+                pass: offset.pass.clone(),
             });
             let text = offset.to_text().unwrap();
             prop_assert!(text.is_ascii());

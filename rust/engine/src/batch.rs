@@ -1,5 +1,6 @@
 //! Batch reads: the whole table up to `until`, in bounded memory.
 
+use crate::changes;
 use crate::drain::{Drain, Start};
 use crate::emit::Emitter;
 use crate::filter::{Filter, Wanted};
@@ -30,6 +31,14 @@ pub struct BatchReader {
 
 impl BatchReader {
     pub(crate) fn new(table: Arc<Table>, columns: Option<&[String]>) -> Result<Self> {
+        if table.deletes.is_some() {
+            return Err(Error::unsupported(format!(
+                "option '{}' is for streams; a batch reads the rows without it, and the deletes \
+                 with isDeleteFlow=true",
+                changes::OPTION
+            ))
+            .table(table.name.as_str()));
+        }
         let emitter = Emitter::new(table.decoder(columns)?, table.metrics.clone());
         // Who wants every column, or the fields that have none, gets what the service sends by itself.
         let known = &table.spec.schema;
@@ -130,8 +139,8 @@ impl BatchReader {
         };
         while let Some(step) = drain.next().await? {
             let Step::Page(delivery) = step else { continue };
-            let batch = self.emitter.push(&delivery)?;
-            if let Some(batch) = batch {
+            self.emitter.push(&delivery)?;
+            if let Some(batch) = self.emitter.take() {
                 self.drain = Some(drain);
                 return Ok(Some(self.take(batch)));
             }
@@ -144,7 +153,9 @@ impl BatchReader {
             tracing::warn!(table = self.table.name, warning, "read ended");
         }
 
-        Ok(self.emitter.flush()?.map(|batch| self.take(batch)))
+        self.emitter.finish()?;
+
+        Ok(self.emitter.take().map(|batch| self.take(batch)))
     }
 
     /// What is wanted of a batch.

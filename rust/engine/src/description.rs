@@ -3,6 +3,7 @@
 use lakeflow_core::{Column, DataType, FieldPath, Progress, TableSchema};
 use serde_json::{Value, json};
 
+use crate::changes;
 use crate::filter::ordering_column;
 use crate::table::Table;
 
@@ -25,6 +26,9 @@ impl TableDescription {
         if let Some(name) = table.settings.get("rescuedDataColumn") {
             schema.columns.push(Column::new(name, DataType::String));
         }
+        if table.deletes.is_some() {
+            schema.columns.extend(changes::columns());
+        }
 
         Self {
             source: table.source.to_owned(),
@@ -38,7 +42,7 @@ impl TableDescription {
         }
     }
 
-    /// The columns, the one for rescued data included.
+    /// The columns, those for rescued data and of a change feed included.
     pub fn schema(&self) -> &TableSchema {
         &self.schema
     }

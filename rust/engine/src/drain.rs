@@ -8,9 +8,11 @@ use crate::parts::Places;
 use crate::seen::Seen;
 use crate::state::{self, StateBlob};
 use crate::table::Table;
-use crate::walk::{Reading, Step};
+use crate::walk::{Reading, Step, clock_bound};
 use bytes::Bytes;
-use lakeflow_core::{Cursor, Error, Ingestion, Instant, Latest, Offset, Progress, Result, Until};
+use lakeflow_core::{
+    Cursor, DeletesPlace, Error, Ingestion, Instant, Latest, Offset, Progress, Result, Until,
+};
 use std::sync::Arc;
 
 /// Ties that an offset holds itself; more of them go into the state blob.
@@ -25,6 +27,7 @@ enum Walk {
 pub(crate) struct Idle {
     offset: Offset,
     places: Places,
+    deletes: Option<Box<Idle>>,
 }
 
 /// From where a drain begins.
@@ -48,6 +51,55 @@ pub(crate) struct Drain {
     done: bool,
     /// The offset reached: that of the drain's start, or of its last slice.
     offset: Offset,
+    /// Where both are read as one feed, the deletes. They come first: a record that is there when
+    /// the rows are read was deleted, if ever, before it came back.
+    deletes: Option<Box<Drain>>,
+}
+
+impl Start {
+    /// The starts of the two feeds that a change feed consists of.
+    fn split(self, table: &Table, deletes: &Table) -> Result<(Self, Self)> {
+        let Self { offset, state, mut idle, warnings, mut wanted } = self;
+        let mut rows = offset.unwrap_or_else(|| table.beginning());
+        let DeletesPlace { cursor, ties, pass } = rows.deletes.take().unwrap_or_default();
+        rows.salt.get_or_insert_with(random_bits);
+        let (salt, seq) = (rows.salt, rows.seq);
+        let mut gone = Offset { cursor, ties, pass, salt, seq, ..deletes.beginning() };
+        let mut gone_idle = idle.as_mut().and_then(|idle| idle.deletes.take()).map(|idle| *idle);
+        gone.state.clone_from(&rows.state);
+        let (mut rows_state, mut gone_state) = (None, None);
+        if let (Some(hash), Some(bytes)) = (&rows.state, state) {
+            let (of_rows, of_deletes) = state::split(&bytes, hash)?;
+            let place = |offset: &mut Offset, idle: &mut Option<Idle>, blob: Option<StateBlob>| {
+                offset.state = blob.as_ref().map(|blob| blob.hash.clone());
+                if let Some(idle) = idle {
+                    idle.offset.state.clone_from(&offset.state);
+                }
+                blob.map(|blob| blob.bytes)
+            };
+            rows_state = place(&mut rows, &mut idle, of_rows);
+            gone_state = place(&mut gone, &mut gone_idle, of_deletes);
+        }
+        let now = table.clock.now();
+        let ends = [table, deletes].map(|table| clock_bound(table.order()?, now)?.instant());
+        let end = ends.into_iter().flatten().min();
+        let upto = |table: &Table| {
+            end.zip(table.order())
+                .and_then(|(end, order)| Cursor::of_time(order.kind, end, order.step))
+        };
+        wanted.upto = upto(table);
+        let gone_wanted = Wanted { upto: upto(deletes), ..Wanted::default() };
+        let start = Self { offset: Some(rows), state: rows_state, idle, warnings, wanted };
+        let gone = Self {
+            offset: Some(gone),
+            state: gone_state,
+            idle: gone_idle,
+            warnings: Vec::new(),
+            wanted: gone_wanted,
+        };
+
+        Ok((start, gone))
+    }
 }
 
 impl Drain {
@@ -55,12 +107,19 @@ impl Drain {
     ///
     /// `streaming`: rows must be deliverable exactly once.
     pub(crate) async fn begin(table: Arc<Table>, start: Start, streaming: bool) -> Result<Self> {
+        let Some(deletes) = table.deletes.clone() else {
+            return Self::of_feed(table, start, streaming).await;
+        };
+        let (start, gone) = start.split(&table, &deletes)?;
+        let gone = Self::of_feed(deletes, gone, streaming).await?;
+        let rows = Self::of_feed(table, start, streaming).await?;
+
+        Ok(Self { deletes: Some(Box::new(gone)), ..rows })
+    }
+
+    async fn of_feed(table: Arc<Table>, start: Start, streaming: bool) -> Result<Self> {
         let Start { offset, state, idle, mut warnings, wanted } = start;
-        let mut offset = offset.unwrap_or_else(|| {
-            let mut offset = Offset::beginning(table.source, &*table.name, table.feed);
-            offset.scope.clone_from(&table.scope);
-            offset
-        });
+        let mut offset = offset.unwrap_or_else(|| table.beginning());
         let salt = *offset.salt.get_or_insert_with(random_bits);
         let lead = table.child_of.as_ref().map_or(&table, |below| &below.feed).clone();
         let known = idle.as_ref().map_or(&offset, |idle| &idle.offset);
@@ -93,11 +152,24 @@ impl Drain {
             None => Walk::Feed(feed),
         };
 
-        Ok(Self { reading, walk, done, offset })
+        Ok(Self { reading, walk, done, offset, deletes: None })
     }
 
     /// The next page or safe point, or `None` when the drain has ended.
     pub(crate) async fn next(&mut self) -> Result<Option<Step>> {
+        if let Some(deletes) = self.deletes.as_mut().filter(|deletes| !deletes.done) {
+            if let Some(step) = deletes.step().await? {
+                return Ok(Some(step));
+            }
+            let end = deletes.reading.until.as_ref().and_then(Cursor::instant);
+            self.reading.end_with(end);
+        }
+
+        self.step().await
+    }
+
+    /// As [`next`](Self::next), without the deletes.
+    async fn step(&mut self) -> Result<Option<Step>> {
         if self.done {
             return Ok(None);
         }
@@ -114,11 +186,40 @@ impl Drain {
 
     /// Whether everything up to `until` was read.
     pub(crate) fn done(&self) -> bool {
-        self.done
+        self.done && self.deletes.as_ref().is_none_or(|deletes| deletes.done)
     }
 
-    /// Ends the drain at the stored cursor `end` if that is earlier.
-    pub(crate) fn end_at(&mut self, end: Option<&str>) -> Result<()> {
+    /// Number of the slice under way.
+    pub(crate) fn slice_number(&self) -> u64 {
+        self.offset.seq + 1
+    }
+
+    /// What the user should know; once.
+    pub(crate) fn take_warnings(&mut self) -> Vec<String> {
+        let mut warnings = std::mem::take(&mut self.reading.warnings);
+        if let Some(deletes) = &mut self.deletes {
+            let others = std::mem::take(&mut deletes.reading.warnings);
+            warnings
+                .extend(others.into_iter().filter(|w| !warnings.contains(w)).collect::<Vec<_>>());
+        }
+
+        warnings
+    }
+
+    /// Ends the drain at the cursors of `end` where they are earlier.
+    pub(crate) fn end_at(&mut self, end: &Offset) -> Result<()> {
+        self.lower_until(end.cursor.as_deref())?;
+        if let (Some(deletes), Some(place)) = (&mut self.deletes, &end.deletes) {
+            deletes.lower_until(place.cursor.as_deref())?;
+            // The slice ended before it came to the rows.
+            let Offset { cursor, pass, .. } = &self.offset;
+            self.done |= (cursor, pass) == (&end.cursor, &end.pass);
+        }
+
+        Ok(())
+    }
+
+    fn lower_until(&mut self, end: Option<&str>) -> Result<()> {
         if let Some(end) = stored_cursor(&self.reading.table, end)? {
             self.reading.lower_until(&end);
         }
@@ -129,7 +230,7 @@ impl Drain {
     /// Milliseconds from the order value reached to `until`; `None` if the order is not of time.
     pub(crate) fn lag_ms(&self) -> Option<u64> {
         let until = self.reading.until.as_ref()?.instant()?;
-        if self.done {
+        if self.done() {
             return Some(0);
         }
         let reached = self.reading.reached.as_ref()?.instant()?;
@@ -140,6 +241,9 @@ impl Drain {
     /// Whether a slice is to move the offset though it has no rows: to the first place of a feed
     /// that the service keeps, and away from a place that has lived half its life.
     pub(crate) fn moves_without_rows(&self) -> bool {
+        if self.deletes.as_ref().is_some_and(|deletes| deletes.moves_without_rows()) {
+            return true;
+        }
         let Progress::Token { life, .. } = self.reading.table.progress() else { return false };
         let Some(place) = &self.reading.pass else { return false };
         let Some(stored) = &self.offset.pass else { return self.offset.seq == 0 };
@@ -153,19 +257,31 @@ impl Drain {
 
     /// The offset after a slice, and the blob it names.
     pub(crate) fn advance(&mut self, slice_id: &str) -> Result<(String, Option<StateBlob>)> {
-        let reading = &self.reading;
-        let lookback = reading.table.order().is_some_and(|o| !o.lookback.is_zero());
+        let mut state = self.settle();
         self.offset.seq += 1;
         self.offset.slice = Some(slice_id.to_owned());
+        if let Some(deletes) = &mut self.deletes {
+            state = state::join(state, deletes.settle());
+            deletes.offset.seq = self.offset.seq;
+            let Offset { cursor, ties, pass, .. } = deletes.offset.clone();
+            self.offset.deletes = Some(DeletesPlace { cursor, ties, pass });
+        }
+        self.offset.state = state.as_ref().map(|s| s.hash.clone());
+
+        Ok((self.offset.to_text()?, state))
+    }
+
+    /// Writes down where the feed stands; the blob of what does not fit.
+    fn settle(&mut self) -> Option<StateBlob> {
+        let reading = &self.reading;
+        let lookback = reading.table.order().is_some_and(|o| !o.lookback.is_zero());
         let fits = place(&mut self.offset, reading);
         let needed = (lookback && reading.reached.is_some())
             || !fits
             || (reading.pass.is_some() && !reading.memory.seen.is_empty())
             || reading.memory.outlives_cursor();
-        let state = needed.then(|| state::encode(&reading.memory));
-        self.offset.state = state.as_ref().map(|s| s.hash.clone());
 
-        Ok((self.offset.to_text()?, state))
+        needed.then(|| state::encode(&reading.memory))
     }
 
     /// What a drain that ended without rows has found.
@@ -173,7 +289,9 @@ impl Drain {
         let mut offset = self.offset.clone();
         place(&mut offset, &self.reading);
 
-        Idle { offset, places: self.reading.memory.places.clone() }
+        let deletes = self.deletes.as_ref().map(|deletes| Box::new(deletes.idle()));
+
+        Idle { offset, places: self.reading.memory.places.clone(), deletes }
     }
 }
 

@@ -1,6 +1,7 @@
 //! The way in: options to tables, tables to readers.
 
 use crate::batch::{BatchReader, TRUNCATED};
+use crate::changes;
 use crate::contents::Contents;
 use crate::description::TableDescription;
 use crate::operations::{self, Asked, READ_TABLE};
@@ -199,10 +200,24 @@ impl Engine {
         connector: Arc<dyn Connector>,
         context: &Context,
     ) -> Result<Table> {
-        let deletes = context.settings.flag("isDeleteFlow");
-        let feed = if deletes { Feed::Deletes } else { Feed::Rows };
-
-        Table::new(source.name, name, feed, spec, connector, context)
+        let settings = &context.settings;
+        let new =
+            |feed, spec| Table::new(source.name, name, feed, spec, connector.clone(), context);
+        match (settings.flag(changes::OPTION), settings.flag("isDeleteFlow")) {
+            (false, false) => new(Feed::Rows, spec),
+            (false, true) => new(Feed::Deletes, spec),
+            (true, false) => {
+                let spec = changes::prepare(spec, name, settings)?;
+                let deletes = new(Feed::Deletes, spec.clone())?;
+                Ok(new(Feed::Changes, spec)?.with_deletes(deletes))
+            }
+            (true, true) => Err(Error::config(format!(
+                "options '{}' and 'isDeleteFlow' exclude each other: the changes have the deletes; \
+                 leave one of them out",
+                changes::OPTION
+            ))
+            .table(name)),
+        }
     }
 
     pub(crate) fn context(&self, settings: Arc<Settings>) -> Context {

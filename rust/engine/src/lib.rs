@@ -8,6 +8,7 @@
 mod ahead;
 mod ascending;
 mod batch;
+mod changes;
 mod children;
 mod connections;
 mod contents;

@@ -1,5 +1,6 @@
 //! Options that the framework takes for every source.
 
+use crate::changes;
 use lakeflow_core::{OptionKind, OptionSpec};
 
 /// Records per micro-batch unless the user says otherwise.
@@ -22,6 +23,13 @@ pub static FRAMEWORK_OPTIONS: &[OptionSpec] = &[
         "isDeleteFlow",
         OptionKind::Bool,
         "Read the deletes of a `cdc_with_deletes` table instead of its rows.",
+    )
+    .default("false"),
+    OptionSpec::new(
+        changes::OPTION,
+        OptionKind::Bool,
+        "Read upserts and deletes of a `cdc_with_deletes` table as one stream, see \
+         [reading](reading.md#changes).",
     )
     .default("false"),
     OptionSpec::new(

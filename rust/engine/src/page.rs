@@ -9,6 +9,8 @@ use lakeflow_core::{
 
 /// A page whose rows are located and whose order values are known.
 pub(crate) struct ScannedPage {
+    /// Rows or deletes.
+    pub(crate) feed: Feed,
     pub(crate) records: Records,
     pub(crate) scan: RowScan,
     /// Taps whose value is a column that the connector or the engine adds.
@@ -32,12 +34,13 @@ enum Added {
 impl ScannedPage {
     pub(crate) fn scan(table: &Table, page: Page, first_record: u64) -> Result<Self> {
         let records = match table.feed {
-            Feed::Rows => page.upserts,
+            Feed::Rows | Feed::Changes => page.upserts,
             Feed::Deletes => page.deletes,
         };
         let scan =
             scan_rows(&records.rows, &table.taps).map_err(|e| e.table(table.name.as_str()))?;
         let mut scanned = Self {
+            feed: table.feed,
             order: vec![None; scan.len()],
             added: table.tap_columns.iter().map(|column| added(&records, column)).collect(),
             records,

@@ -97,6 +97,10 @@ impl Pass {
 
     pub(crate) async fn next(&mut self, reading: &mut Reading) -> Result<Option<Step>> {
         if self.groups.is_none() {
+            // A feed that is read before this one may have lowered the bound.
+            if let (true, Some(until)) = (reading.exact, &reading.until) {
+                self.upto = self.upto.take().map(|upto| upto.min(until.clone()));
+            }
             self.groups = Some(self.list_parents(reading).await?);
         }
         while !self.done {

@@ -7,6 +7,8 @@ use lakeflow_core::{Comparable, Error, Instant, Position, Result, canonical_json
 use xxhash_rust::xxh3::xxh3_128;
 
 const MAGIC: &[u8; 4] = b"LFS1";
+/// Begins the two blobs of a change feed.
+const PAIR: &[u8; 4] = b"LFS2";
 
 /// Rows that may come again and what is known of parents, as bytes for the slice store.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -78,7 +80,56 @@ pub(crate) fn encode(memory: &Memory) -> StateBlob {
         put_text(&mut out, &at);
     }
 
-    StateBlob { hash: format!("{:032x}", xxh3_128(&out)), bytes: out.into() }
+    blob(out)
+}
+
+fn blob(content: Vec<u8>) -> StateBlob {
+    StateBlob { hash: hash(&content), bytes: content.into() }
+}
+
+fn hash(content: &[u8]) -> String {
+    format!("{:032x}", xxh3_128(content))
+}
+
+/// The blobs of the rows and of the deletes as one: the length of the first, then both.
+pub(crate) fn join(rows: Option<StateBlob>, deletes: Option<StateBlob>) -> Option<StateBlob> {
+    if rows.is_none() && deletes.is_none() {
+        return None;
+    }
+    let content = |blob: Option<StateBlob>| blob.map(|blob| blob.bytes).unwrap_or_default();
+    let (rows, deletes) = (content(rows), content(deletes));
+    let length = (rows.len() as u64).to_le_bytes();
+
+    Some(blob([PAIR, &length[..], &rows[..], &deletes[..]].concat()))
+}
+
+/// Takes apart what [`join`] made.
+///
+/// # Errors
+/// As [`decode`].
+pub(crate) fn split(
+    content: &Bytes,
+    expected: &str,
+) -> Result<(Option<StateBlob>, Option<StateBlob>)> {
+    let part =
+        |part: Bytes| (!part.is_empty()).then(|| StateBlob { hash: hash(&part), bytes: part });
+    let parts = || {
+        let mut rest = content.strip_prefix(PAIR)?;
+        let length = usize::try_from(number(&mut rest)?).ok()?;
+        let (rows, deletes) = rest.split_at_checked(length)?;
+
+        Some((part(content.slice_ref(rows)), part(content.slice_ref(deletes))))
+    };
+    match parts() {
+        Some(parts) if hash(content) == expected => Ok(parts),
+        _ => Err(damaged(expected)),
+    }
+}
+
+fn damaged(expected: &str) -> Error {
+    Error::offset_invalid(format!(
+        "the stored state {expected} is damaged; delete its file to read the lookback span again"
+    ))
 }
 
 fn put_number(out: &mut Vec<u8>, kind: u8, value: i128) {
@@ -97,12 +148,8 @@ fn put_text(out: &mut Vec<u8>, text: &str) {
 /// [`ErrorKind::OffsetInvalid`](lakeflow_core::ErrorKind::OffsetInvalid) if the content does not
 /// have the hash `expected` or is cut.
 pub(crate) fn decode(bytes: &[u8], expected: &str, memory: &mut Memory) -> Result<()> {
-    let damaged = || {
-        Error::offset_invalid(format!(
-            "the stored state {expected} is damaged; delete its file to read the lookback span again"
-        ))
-    };
-    if format!("{:032x}", xxh3_128(bytes)) != expected {
+    let damaged = || damaged(expected);
+    if hash(bytes) != expected {
         return Err(damaged());
     }
     let mut rest = bytes.strip_prefix(MAGIC).ok_or_else(damaged)?;
@@ -205,13 +252,26 @@ mod tests {
     }
 
     #[test]
+    fn a_pair_of_blobs_is_taken_apart_as_it_was_joined_and_refused_if_it_is_cut() {
+        let (some, other) = (|| Some(encode(&sample())), || Some(encode(&Memory::default())));
+        assert_eq!(join(None, None), None);
+        for (rows, deletes) in [(some(), other()), (some(), None), (None, some())] {
+            let pair = join(rows.clone(), deletes.clone()).unwrap();
+            assert_eq!(split(&pair.bytes, &pair.hash).unwrap(), (rows, deletes));
+            for len in 0..pair.bytes.len() {
+                assert!(split(&pair.bytes.slice(..len), &pair.hash).is_err());
+            }
+        }
+    }
+
+    #[test]
     fn damaged_content_is_refused() {
         let blob = encode(&sample());
         for len in 0..blob.bytes.len() {
             let cut = &blob.bytes[..len];
             let mut memory = Memory::default();
             assert!(decode(cut, &blob.hash, &mut memory).is_err());
-            let hash = format!("{:032x}", xxh3_128(cut));
+            let hash = hash(cut);
             let _ = decode(cut, &hash, &mut memory);
         }
     }

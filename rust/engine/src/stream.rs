@@ -3,6 +3,7 @@
 //! A door that gives [`TableStream::read_ahead`] a task has the next slice of a drain read while its
 //! host works on the last one.
 
+use crate::changes;
 use crate::drain::{Drain, Idle, Start};
 use crate::emit::Emitter;
 use crate::state::StateBlob;
@@ -12,7 +13,6 @@ use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use bytes::Bytes;
 use lakeflow_core::{Error, Instant, MetricsSnapshot, Offset, Result};
-use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard};
 use tokio::sync::Notify;
 
@@ -191,25 +191,24 @@ impl Inner {
     /// A slice of at most `limit` records of a drain; the drain's next one.
     fn go_on(&self, drain: Drain, limit: Option<u64>) -> Result<Reading> {
         let ended = drain.done();
-        let reading = Reading { looks: !ended, ended, drain: Some(drain), ..self.nothing(limit)? };
+        let slice = self.empty(limit, drain.slice_number())?;
 
-        Ok(reading)
+        Ok(Reading { looks: !ended, ended, drain: Some(drain), ..slice })
     }
 
-    /// A slice without a drain, which is empty.
-    fn nothing(&self, limit: Option<u64>) -> Result<Reading> {
-        let bytes = self.table.settings.integer("maxBytesPerTrigger");
-        let max_bytes = limit.and(bytes).and_then(|n| u64::try_from(n).ok());
+    /// A slice without a drain, which stays empty.
+    fn empty(&self, limit: Option<u64>, number: u64) -> Result<Reading> {
+        let table = &self.table;
+        let bytes = table.settings.integer("maxBytesPerTrigger");
+        let bytes = limit.and(bytes).and_then(|n| u64::try_from(n).ok()).unwrap_or(u64::MAX);
+        let emitter = Emitter::new(table.decoder(None)?, table.metrics.clone());
+        let (emitter, max_bytes) = match table.deletes {
+            Some(_) => (emitter.of_changes(table, number)?, bytes.min(changes::MAX_BYTES)),
+            None => (emitter, bytes),
+        };
+        let max_rows = limit.unwrap_or(u64::MAX);
 
-        Ok(Reading {
-            drain: None,
-            looks: false,
-            emitter: Emitter::new(self.table.decoder(None)?, self.table.metrics.clone()),
-            max_rows: limit.unwrap_or(u64::MAX),
-            max_bytes: max_bytes.unwrap_or(u64::MAX),
-            ready: VecDeque::new(),
-            ended: true,
-        })
+        Ok(Reading { drain: None, looks: false, emitter, max_rows, max_bytes, ended: true })
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -242,8 +241,6 @@ struct Reading {
     /// Where the slice ends: at the first safe point at or after either.
     max_rows: u64,
     max_bytes: u64,
-    /// Batches that were read ahead.
-    ready: VecDeque<RecordBatch>,
     /// Whether there is nothing more to read.
     ended: bool,
 }
@@ -272,7 +269,7 @@ impl Slice {
     /// # Errors
     /// [`Internal`](lakeflow_core::ErrorKind::Internal) if there are batches left.
     pub fn end(self) -> Result<SliceEnd> {
-        let Some(reading) = self.reading.filter(|r| r.ended && r.ready.is_empty()) else {
+        let Some(reading) = self.reading.filter(|r| r.ended && r.emitter.is_empty()) else {
             return Err(Error::internal("a slice was ended before its last batch"));
         };
         let Reading { drain, looks, emitter, .. } = reading;
@@ -290,7 +287,7 @@ impl Slice {
             end.lag_ms = state.lag_ms;
             return Ok(end);
         };
-        end.warnings.append(&mut drain.reading.warnings);
+        end.warnings.append(&mut drain.take_warnings());
         end.lag_ms = drain.lag_ms();
         state.lag_ms = end.lag_ms;
         let caught_up = drain.done();
@@ -299,7 +296,10 @@ impl Slice {
             let SliceRequest { limit, single_drain, .. } = self.request;
             let next = Wanted { start: end.offset.clone(), limit, single_drain };
             state.drain = Some((next, drain));
-            stream.slice_ended.notify_one();
+            // Who wants all in one slice asks for no other one.
+            if limit.is_some() {
+                stream.slice_ended.notify_one();
+            }
         } else {
             state.idle = Some((end.offset.clone(), drain.idle()));
             state.single_drain_ended |= self.request.single_drain;
@@ -340,7 +340,7 @@ impl Reading {
             let under_way = state.drain.take().filter(|(next, _)| next.start == *start);
             let ended = *single_drain && state.single_drain_ended;
             if ended || (under_way.is_none() && stream.rests(&state, request)) {
-                return stream.nothing(*limit);
+                return stream.empty(*limit, 0);
             }
             let idle = state.idle.take().filter(|(at, _)| at == start);
             (under_way, idle.map(|(_, idle)| idle))
@@ -355,8 +355,9 @@ impl Reading {
         let state = request.state.clone();
         let start = Start { offset, state, idle, warnings, ..Start::default() };
         let mut drain = Drain::begin(table.clone(), start, true).await?;
-        if let Some(end) = upto.map(|end| table.accept(end, &mut Vec::new())).transpose()? {
-            drain.end_at(end.and_then(|end| end.cursor).as_deref())?;
+        let end = upto.map(|end| table.accept(end, &mut Vec::new())).transpose()?.flatten();
+        if let Some(end) = &end {
+            drain.end_at(end)?;
         }
 
         Ok(Self { looks: true, ..stream.go_on(drain, *limit)? })
@@ -364,40 +365,42 @@ impl Reading {
 
     /// The next batch, or `None` at the end of the slice.
     async fn next(&mut self) -> Result<Option<RecordBatch>> {
-        match self.ready.pop_front() {
-            Some(batch) => Ok(Some(batch)),
-            None => self.read().await,
+        while self.emitter.is_empty() && !self.ended {
+            self.read().await?;
         }
+
+        Ok(self.emitter.take())
     }
 
-    async fn read(&mut self) -> Result<Option<RecordBatch>> {
-        let Some(drain) = self.drain.as_mut().filter(|_| !self.ended) else { return Ok(None) };
+    /// Reads until another batch is full, or to the end of the slice.
+    async fn read(&mut self) -> Result<()> {
+        let Some(drain) = self.drain.as_mut().filter(|_| !self.ended) else { return Ok(()) };
+        let emitter = &mut self.emitter;
+        let before = emitter.full;
         while let Some(step) = drain.next().await? {
-            let (safe, batch) = match step {
-                Step::Page(delivery) => (delivery.safe, self.emitter.push(&delivery)?),
-                Step::Safe => (true, None),
+            let safe = match step {
+                Step::Page(delivery) => {
+                    emitter.push(&delivery)?;
+                    delivery.safe
+                }
+                Step::Safe => true,
             };
-            let emitter = &self.emitter;
-            let full = emitter.rows >= self.max_rows || emitter.bytes() >= self.max_bytes;
-            self.ended = safe && full;
-            if batch.is_some() {
-                return Ok(batch);
-            }
-            if self.ended {
+            if safe && (emitter.rows >= self.max_rows || emitter.bytes() >= self.max_bytes) {
                 break;
+            }
+            if emitter.full > before {
+                return Ok(());
             }
         }
         self.ended = true;
 
-        self.emitter.flush()
+        emitter.finish()
     }
 
     /// Reads on to the end of the slice, or until so many bytes are ready.
     async fn filled(mut self, bytes: u64) -> Result<Self> {
-        while self.emitter.handed_over < bytes
-            && let Some(batch) = self.read().await?
-        {
-            self.ready.push_back(batch);
+        while self.emitter.full < bytes && !self.ended {
+            self.read().await?;
         }
 
         Ok(self)

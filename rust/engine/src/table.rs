@@ -1,5 +1,6 @@
 //! A table with everything a read needs: connector, declaration, options, identity.
 
+use crate::changes;
 use crate::page::ScannedPage;
 use lakeflow_arrow::{CoercionOptions, Decoder, OnError, Zone, hash_bytes};
 use lakeflow_core::{
@@ -33,6 +34,10 @@ pub(crate) struct Table {
     pub(crate) scope: BTreeMap<String, String>,
     /// Where its parents come from, if they are the changed records of another table.
     pub(crate) child_of: Option<ChildOf>,
+    /// Its deletes, where both are read as one feed.
+    pub(crate) deletes: Option<Arc<Table>>,
+    /// Whether no row past the end of a drain may come with it.
+    pub(crate) exact: bool,
 }
 
 /// The table whose changed records are parents, and the taps of what their children need.
@@ -56,10 +61,11 @@ impl Table {
         let Context { settings, clock, metrics } = context.clone();
         spec.schema.validate().map_err(|e| e.table(name))?;
         if feed == Feed::Deletes && spec.deletes.is_none() {
+            let changes = settings.flag(changes::OPTION);
             return Err(Error::unsupported(format!(
-                "the table has no delete feed: its ingestion type is {}; leave option \
-                 'isDeleteFlow' out",
-                spec.ingestion.name()
+                "the table has no delete feed: its ingestion type is {}; leave option '{}' out",
+                spec.ingestion.name(),
+                if changes { changes::OPTION } else { "isDeleteFlow" }
             ))
             .table(name));
         }
@@ -79,6 +85,8 @@ impl Table {
             order_tap: None,
             scope,
             child_of: None,
+            deletes: None,
+            exact: false,
         };
         for key in table.spec.key.clone() {
             table.tap(&key);
@@ -88,6 +96,21 @@ impl Table {
         }
 
         Ok(table)
+    }
+
+    /// The table, whose feed is that of changes, with its deletes.
+    pub(crate) fn with_deletes(mut self, mut deletes: Table) -> Self {
+        (self.exact, deletes.exact) = (true, true);
+        self.deletes = Some(Arc::new(deletes));
+
+        self
+    }
+
+    /// The offset before all rows.
+    pub(crate) fn beginning(&self) -> Offset {
+        let scope = self.scope.clone();
+
+        Offset { scope, ..Offset::beginning(self.source, &*self.name, self.feed) }
     }
 
     /// Takes the records of `feed` for parents.
@@ -118,7 +141,7 @@ impl Table {
     /// How the chosen feed advances.
     pub(crate) fn progress(&self) -> &Progress {
         match self.feed {
-            Feed::Rows => &self.spec.rows,
+            Feed::Rows | Feed::Changes => &self.spec.rows,
             Feed::Deletes => self.spec.deletes.as_ref().unwrap_or(&Progress::Snapshot),
         }
     }
@@ -129,7 +152,7 @@ impl Table {
 
     /// Whether a read without a lower bound walks another list, by places.
     pub(crate) fn first_by_place(&self) -> bool {
-        self.spec.first_by_place && self.feed == Feed::Rows
+        self.spec.first_by_place && self.feed != Feed::Deletes
     }
 
     /// Lists that are read at once.
@@ -221,7 +244,7 @@ impl Table {
     /// Pages of the chosen feed.
     pub(crate) fn read(&self, request: ReadRequest) -> PageStream {
         match self.feed {
-            Feed::Rows => self.connector.read_table(request),
+            Feed::Rows | Feed::Changes => self.connector.read_table(request),
             Feed::Deletes => self.connector.read_table_deletes(request),
         }
     }
@@ -272,6 +295,13 @@ impl Table {
             .table(self.name.as_str())
         };
         if offset.source.is_empty() {
+            if self.deletes.is_some() {
+                return Err(Error::offset_invalid(
+                    "the checkpoint is of the Python connectors and says nothing of deletes; use a \
+                     new checkpoint",
+                )
+                .table(self.name.as_str()));
+            }
             warnings.push(format!(
                 "the offset {text} is of the Python connectors: that it belongs to this table of \
                  this source cannot be checked"

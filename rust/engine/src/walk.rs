@@ -5,8 +5,8 @@ use crate::seen::Seen;
 use crate::state::Memory;
 use crate::table::Table;
 use lakeflow_core::{
-    Comparable, Cursor, Error, Ingestion, Order, Page, PageStream, Part, Pass, Position, Pushdown,
-    ReadRequest, Result, Until, canonical_json,
+    Comparable, Cursor, Error, Ingestion, Instant, Order, Page, PageStream, Part, Pass, Position,
+    Pushdown, ReadRequest, Result, Until, canonical_json,
 };
 use std::sync::Arc;
 
@@ -138,7 +138,7 @@ impl Reading {
             until_settled: false,
             server_until: None,
             streaming,
-            exact: false,
+            exact: table.exact,
             records: 0,
             last_page: 0,
             still_pages: 0,
@@ -172,6 +172,17 @@ impl Reading {
     pub(crate) fn lower_until(&mut self, bound: &Cursor) {
         if self.until.as_ref().is_some_and(|until| bound < until) {
             self.until = Some(bound.clone());
+        }
+    }
+
+    /// As [`lower_until`](Self::lower_until), for the bound of a feed whose order may be of another
+    /// kind.
+    pub(crate) fn end_with(&mut self, bound: Option<Instant>) {
+        let bound = bound
+            .zip(self.table.order())
+            .and_then(|(instant, order)| Cursor::of_time(order.kind, instant, order.step));
+        if let Some(bound) = bound {
+            self.lower_until(&bound);
         }
     }
 
@@ -231,6 +242,9 @@ impl Reading {
     ) -> Result<Delivery> {
         let first_record = self.records;
         self.records += page.len() as u64;
+        // The bound may have been lowered since the list was opened.
+        let bound = self.bound();
+        let high = high.into_iter().chain(bound.as_ref().map(Cursor::comparable)).min();
         let mut selection = Vec::with_capacity(page.len());
         let (mut below, mut listing) = (0, 0u64);
         for (row, order) in page.order.iter().enumerate() {
@@ -302,11 +316,12 @@ impl Reading {
     /// Moves `reached` up to `value` and forgets rows that cannot come again.
     ///
     /// With a lookback it goes no further than `until`: a record that shows late, after the walk
-    /// has passed its value, is then still within the lookback of the next drain.
+    /// has passed its value, is then still within the lookback of the next drain. Nor does it where
+    /// rows past `until` are left to a later pass.
     pub(crate) fn reach(&mut self, value: &Cursor) {
         let Some(Order { lookback, step, .. }) = self.table.order().cloned() else { return };
         let value = match &self.until {
-            Some(until) if !lookback.is_zero() => value.min(until),
+            Some(until) if self.exact || !lookback.is_zero() => value.min(until),
             _ => value,
         };
         if self.reached.as_ref().is_none_or(|reached| value > reached) {
@@ -379,7 +394,7 @@ fn states_order(table: &Table) -> bool {
 }
 
 /// Where a drain that ends by the clock ends, if it began at `now`.
-pub(crate) fn clock_bound(order: &Order, now: lakeflow_core::Instant) -> Option<Cursor> {
+pub(crate) fn clock_bound(order: &Order, now: Instant) -> Option<Cursor> {
     let Until::Clock { settle } = order.until else { return None };
     let settle = i128::try_from(settle.as_nanos()).unwrap_or(0);
 

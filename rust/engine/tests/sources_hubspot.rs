@@ -65,6 +65,27 @@ async fn every_table_of_hubspot_is_read_whole_and_its_archived_records_are_delet
 }
 
 #[tokio::test]
+async fn a_change_feed_has_records_by_their_change_and_archived_ones_by_their_archiving() {
+    let played = hubspot().await;
+    let options = played.options("deals", &[("readChangeFeed", "true")]);
+    let columns = ["id", "_change_type", "updatedAt"];
+    let (mut rows, end) = played.drain(&options, &columns, ("{}", 50, true)).await;
+
+    let change = |deal: &Value| {
+        let text = |name: &str| deal[name].as_str().unwrap().to_owned();
+        match deal["archived"].as_bool().unwrap_or(false) {
+            true => vec![text("id"), "delete".to_owned(), text("archivedAt")],
+            false => vec![text("id"), "update_postimage".to_owned(), text("updatedAt")],
+        }
+    };
+    let mut expected: Vec<_> = played.records("deals").iter().map(change).collect();
+    rows.sort();
+    expected.sort();
+    assert_eq!(rows, expected);
+    assert_eq!(played.drain(&options, &columns, (&end, 50, true)).await.0, [[""; 0]; 0]);
+}
+
+#[tokio::test]
 async fn deletes_have_the_time_of_archiving() {
     let played = hubspot().await;
     let options = played.options("deals", &[("isDeleteFlow", "true")]);

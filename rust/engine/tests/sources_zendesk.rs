@@ -330,6 +330,23 @@ async fn deleted_tickets_are_rows_and_a_feed_of_deletes() {
 }
 
 #[tokio::test]
+async fn in_a_change_feed_deleted_tickets_are_deletes_only() {
+    let played = zendesk().await;
+    let options = played.options("tickets", &[("readChangeFeed", "true")]);
+    let (mut rows, _) = played.drain(&options, &["id", "_change_type"], ("{}", 200, true)).await;
+
+    let change = |ticket: &Value| {
+        let deleted = ticket["status"] == "deleted";
+        let kind = if deleted { "delete" } else { "update_postimage" };
+        vec![ticket["id"].to_string(), kind.to_owned()]
+    };
+    let mut expected: Vec<_> = played.records("tickets").iter().map(change).collect();
+    rows.sort();
+    expected.sort();
+    assert_eq!(rows, expected);
+}
+
+#[tokio::test]
 async fn offsets_of_the_python_connector_are_continued() {
     let played = zendesk().await;
     let tickets = played.records("tickets");

@@ -214,6 +214,7 @@ impl Connector for Kinds {
         };
         let after = seconds(&read.after);
         let way = match &*read.table {
+            "with_deletes" if read.feed == Feed::Deletes => Way::Token,
             "descending" | "append_descending" | "below_descending" => {
                 Way::Numbered { newest_first: true, by_time: true }
             }
@@ -221,7 +222,7 @@ impl Connector for Kinds {
             "first_by_place" if after.is_none() => Way::Keyset,
             "token" | "ordered_token" | "below_token" => Way::Token,
             "export" | "stated_export" => Way::Export,
-            "below_rows" | "first_by_place" | "parents" => {
+            "below_rows" | "first_by_place" | "parents" | "with_deletes" => {
                 Way::Numbered { newest_first: false, by_time: true }
             }
             _ => Way::Numbered { newest_first: false, by_time: false },
@@ -281,7 +282,7 @@ impl Connector for Kinds {
             let latest = time(latest.unwrap_or(0));
             return Cursor::parse(CursorKind::Instant, &latest).map(Latest::Value);
         }
-        if read.feed == Feed::Rows {
+        if read.feed != Feed::Deletes {
             return Err(Error::unsupported("the feed begins with a listing"));
         }
         let now = self.0.edit(|state| state.now());

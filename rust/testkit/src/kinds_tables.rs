@@ -18,6 +18,7 @@ pub(crate) const TABLES: &[&str] = &[
     "stated_export",
     "latest",
     "token",
+    "with_deletes",
     "ordered_token",
     "append_places",
     "append_descending",
@@ -52,7 +53,7 @@ pub(crate) fn spec(table: &str, options: &Settings) -> Result<TableSpec> {
     let rows = match table {
         "descending" | "append_descending" | "below_descending" => Progress::Descending { order },
         "places" | "append_places" | "below_places" => Progress::OnePass { order },
-        "first_by_place" | "below_rows" | "parents" => ascending(order),
+        "first_by_place" | "below_rows" | "parents" | "with_deletes" => ascending(order),
         "export" => ascending(export),
         "stated_export" => ascending(Order { field: None, ..export }),
         "latest" => windows(Order { until: Until::Latest, ..order }),
@@ -72,7 +73,7 @@ pub(crate) fn spec(table: &str, options: &Settings) -> Result<TableSpec> {
     let key: &[&str] = if below_others { &["parent", "id"] } else { &["id"] };
     let ingestion = match table {
         "below_all" => Ingestion::Snapshot,
-        "token" => Ingestion::CdcWithDeletes,
+        "token" | "with_deletes" => Ingestion::CdcWithDeletes,
         _ if table.starts_with("append_") => Ingestion::Append,
         _ => Ingestion::Cdc,
     };
@@ -85,7 +86,7 @@ pub(crate) fn spec(table: &str, options: &Settings) -> Result<TableSpec> {
     ]);
     let mut spec = TableSpec::new(schema, ingestion, key, rows);
     spec.first_by_place = table == "first_by_place";
-    spec.deletes = (table == "token").then(|| token(None));
+    spec.deletes = (ingestion == Ingestion::CdcWithDeletes).then(|| token(None));
     let per_request = options.integer("per_request").unwrap_or(1);
     let per_request = usize::try_from(per_request).unwrap_or(1);
     spec.parents = below.then_some(Parents { per_request });

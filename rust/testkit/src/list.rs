@@ -104,9 +104,14 @@ impl ListService {
         upsert(&mut lock(&self.rows), id, at, n);
     }
 
+    /// Removes a record; the deletes keep its id and time.
+    pub fn remove(&self, id: &str, at: &str) {
+        remove(&mut lock(&self.rows), id, at);
+    }
+
     /// Records in no particular order.
     pub fn rows(&self) -> Vec<Value> {
-        lock(&self.rows).clone()
+        lock(&self.rows).iter().filter(|row| !is_deleted(row)).cloned().collect()
     }
 
     /// Calls `hook(number of the request, records)` before each request is answered.
@@ -133,6 +138,7 @@ impl ListService {
         }
         let mut list: Vec<(Option<Instant>, Value)> = rows
             .iter()
+            .filter(|row| is_deleted(row) == ask.deletes)
             .map(|row| (row["at"].as_str().and_then(Instant::parse), row.clone()))
             .filter(|(at, _)| self.flaw == Some(Flaw::IgnoresBounds) || ask.wants(*at))
             .collect();
@@ -148,9 +154,13 @@ impl ListService {
         let time = |at: Instant| at.to_rfc3339(0)[11..19].to_owned();
         let since = ask.since.map_or("–".to_owned(), time);
         let upto = ask.upto.map_or(String::new(), |upto| format!("..{}", time(upto)));
-        lock(&self.log).push(format!("({since}{upto},{page}) -> {}", ids.join(" ")));
+        let of = if ask.deletes { "deletes " } else { "" };
+        lock(&self.log).push(format!("{of}({since}{upto},{page}) -> {}", ids.join(" ")));
         let body = serde_json::to_vec(&rows).map_err(|e| Error::internal("json").source(e))?;
         let mut answer = Page::of(Records::array(Bytes::from(body)));
+        if ask.deletes {
+            std::mem::swap(&mut answer.upserts, &mut answer.deletes);
+        }
         let endless = matches!(self.flaw, Some(Flaw::NamesEmptyPages | Flaw::RepeatsFirstPage));
         answer.last = !endless && start + ask.per_page >= list.len();
         answer.server_date = lock(&self.clock).as_ref().map(|c| c.now());
@@ -162,10 +172,21 @@ impl ListService {
 /// Adds or changes a record in a list, for hooks.
 pub fn upsert(rows: &mut Vec<Value>, id: &str, at: Option<&str>, n: i64) {
     let row = json!({"id": id, "at": at, "n": n});
-    match rows.iter_mut().find(|r| r["id"] == id) {
+    match rows.iter_mut().find(|r| r["id"] == id && !is_deleted(r)) {
         Some(old) => *old = row,
         None => rows.push(row),
     }
+}
+
+/// Replaces a record by its tombstone, for hooks.
+pub fn remove(rows: &mut Vec<Value>, id: &str, at: &str) {
+    rows.retain(|row| row["id"] != id || is_deleted(row));
+    rows.push(json!({"id": id, "at": at, "deleted": true}));
+}
+
+/// Whether a record is a tombstone.
+pub fn is_deleted(row: &Value) -> bool {
+    row["deleted"] == true
 }
 
 struct Ask {
@@ -173,6 +194,7 @@ struct Ask {
     upto: Option<Instant>,
     per_page: usize,
     by_id: bool,
+    deletes: bool,
 }
 
 impl Ask {
@@ -195,8 +217,19 @@ fn build(context: &Context) -> Result<Arc<dyn Connector>> {
 }
 
 /// `rows`: cdc by id; `events`: append without a key; `keyed`: append by id; `windows` and
-/// `sorted_windows`: cdc by windows; `pass`: cdc in one pass; `all`: a snapshot.
-const TABLES: &[&str] = &["rows", "events", "keyed", "windows", "sorted_windows", "pass", "all"];
+/// `sorted_windows`: cdc by windows; `pass`: cdc in one pass; `all`: a snapshot; `changing`: cdc with
+/// deletes by id, `archiving`: by windows, with deletes in one pass.
+const TABLES: &[&str] = &[
+    "rows",
+    "events",
+    "keyed",
+    "windows",
+    "sorted_windows",
+    "pass",
+    "all",
+    "changing",
+    "archiving",
+];
 
 #[async_trait]
 impl Connector for ListConnector {
@@ -224,6 +257,8 @@ impl Connector for ListConnector {
             "sorted_windows" => (Ingestion::Cdc, &["id"], windows(order, true)),
             "pass" => (Ingestion::Cdc, &["id"], Progress::OnePass { order }),
             "all" => (Ingestion::Snapshot, &["id"], Progress::Snapshot),
+            "changing" => (Ingestion::CdcWithDeletes, &["id"], ascending(order)),
+            "archiving" => (Ingestion::CdcWithDeletes, &["id"], windows(order, false)),
             _ => return Err(Error::table_not_found(table, TABLES)),
         };
         let schema = TableSchema::new(vec![
@@ -231,19 +266,28 @@ impl Connector for ListConnector {
             Column::new("at", DataType::String),
             Column::new("n", DataType::Long),
         ]);
+        let mut spec = TableSpec::new(schema, ingestion, key, progress);
+        let order = Order { lookback: Duration::ZERO, ..Order::instants("at", Step::SECOND) };
+        spec.deletes = match table {
+            "changing" => Some(ascending(order)),
+            "archiving" => Some(Progress::OnePass { order }),
+            _ => None,
+        };
 
-        Ok(TableSpec::new(schema, ingestion, key, progress))
+        Ok(spec)
     }
 
     fn read_table(&self, read: ReadRequest) -> PageStream {
-        debug_assert_eq!(read.feed, Feed::Rows);
         let instant = |c: &Option<lakeflow_core::Cursor>| c.as_ref().and_then(|c| c.instant());
-        let by_id = read.table == "pass";
+        let deletes = read.feed == Feed::Deletes;
+        let by_id = read.table == "pass" || (read.table == "archiving" && deletes);
+        let windows = read.table.ends_with("windows") || read.table == "archiving";
         let ask = Ask {
             since: instant(&read.after).filter(|_| !by_id).map(|i| i.plus_nanos(1_000_000_000)),
-            upto: instant(&read.upto).filter(|_| read.table.ends_with("windows")),
+            upto: instant(&read.upto).filter(|_| windows && !deletes),
             per_page: usize::try_from(read.options.integer("per_page").unwrap_or(100)).unwrap_or(1),
             by_id,
+            deletes,
         };
         let service = self.0.clone();
         PageStream::new(stream::try_unfold((service, ask, 1), |(service, ask, page)| async move {
@@ -256,9 +300,14 @@ impl Connector for ListConnector {
         }))
     }
 
+    fn read_table_deletes(&self, read: ReadRequest) -> PageStream {
+        self.read_table(read)
+    }
+
     async fn oldest(&self, _read: &ReadRequest) -> Result<Option<lakeflow_core::Cursor>> {
         let rows = lock(&self.0.rows);
-        let oldest = rows.iter().filter_map(|r| r["at"].as_str()).min();
+        let rows = rows.iter().filter(|row| !is_deleted(row));
+        let oldest = rows.filter_map(|r| r["at"].as_str()).min();
         oldest.map(|at| lakeflow_core::Cursor::parse(CursorKind::Instant, at)).transpose()
     }
 }

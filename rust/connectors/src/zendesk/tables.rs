@@ -10,7 +10,9 @@
 //! and "Pagination".
 
 use super::{comments, schemas};
-use lakeflow_core::{CursorKind, Page, ReadRequest, Records, Result, Rows, Step, TableSchema};
+use lakeflow_core::{
+    CursorKind, Feed, Page, ReadRequest, Records, Result, Rows, Step, TableSchema,
+};
 use lakeflow_http::paginate::Parsed;
 use lakeflow_http::rest::{Bound, By, Paging, Spelling, Table, Tables};
 use lakeflow_http::{Response, envelope};
@@ -75,13 +77,11 @@ const TICKETS: Table = by_cursor(
     "/api/v2/incremental/tickets/cursor.json",
     schemas::tickets,
     By::epoch_seconds("generated_timestamp"),
-);
-
-/// Deleted tickets stay in the export, with this status.
-const DELETED_TICKETS: Table = TICKETS.shape(deleted);
+)
+.shape(tickets);
 
 pub(super) const TABLES: Tables = Tables(&[
-    TICKETS.deletes(&DELETED_TICKETS),
+    TICKETS.deletes(&TICKETS),
     by_time("organizations", "/api/v2/incremental/organizations.json", schemas::organizations),
     by_cursor(
         "users",
@@ -98,11 +98,17 @@ pub(super) const TABLES: Tables = Tables(&[
     list("topics", "/api/v2/community/topics.json", schemas::topics),
 ]);
 
-fn deleted(response: &Response, _read: &ReadRequest) -> Result<Parsed> {
+/// Deleted tickets stay in the export, with a status that says so: among the rows, but not where
+/// the deletes are read beside these.
+fn tickets(response: &Response, read: &ReadRequest) -> Result<Parsed> {
     let tickets = envelope::object(&response.body)?.array("tickets")?;
+    if read.feed == Feed::Rows {
+        return Ok(Parsed::from(Page::of(Records::array(tickets))));
+    }
     let mut rows = Vec::new();
     for ticket in envelope::elements(&tickets)? {
-        if envelope::object(&ticket)?.text("status")?.as_deref() == Some("deleted") {
+        let deleted = envelope::object(&ticket)?.text("status")?.as_deref() == Some("deleted");
+        if deleted == (read.feed == Feed::Deletes) {
             rows.push(ticket);
         }
     }

@@ -37,6 +37,8 @@ pub struct Play<S = ListService> {
     blobs: HashMap<String, Bytes>,
     /// Column `n` of the last slice's rows.
     versions: Vec<i64>,
+    /// The last slice.
+    pub batches: Vec<arrow::array::RecordBatch>,
     pub single_drain: bool,
     /// Slices that moved the offset without rows.
     pub empty_moves: u64,
@@ -78,6 +80,7 @@ impl<S> Play<S> {
             start: "{}".into(),
             blobs: HashMap::new(),
             versions: Vec::new(),
+            batches: Vec::new(),
             single_drain: false,
             empty_moves: 0,
         }
@@ -95,6 +98,7 @@ impl<S> Play<S> {
             start: "{}".into(),
             blobs: HashMap::new(),
             versions: Vec::new(),
+            batches: Vec::new(),
             single_drain: self.single_drain,
             empty_moves: 0,
         }
@@ -200,9 +204,11 @@ impl<S> Play<S> {
         });
         let mut ids: Vec<String> = Vec::new();
         self.versions.clear();
+        self.batches.clear();
         while let Some(batch) = slice.next().await? {
             ids.extend(common_ids(&batch));
             self.versions.extend(versions(&batch));
+            self.batches.push(batch);
         }
         let end = slice.end()?;
         assert_eq!(end.rows as usize, ids.len());

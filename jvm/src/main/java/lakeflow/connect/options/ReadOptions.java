@@ -31,6 +31,9 @@ public final class ReadOptions implements Serializable {
   /** Option that says whether a slice that is gone ends the stream. */
   public static final String FAIL_ON_DATA_LOSS = "failOnDataLoss";
 
+  /** Option that asks for upserts and deletes in one stream. */
+  public static final String READ_CHANGE_FEED = "readChangeFeed";
+
   private static final long serialVersionUID = 1L;
 
   private final TreeMap<String, String> values = new TreeMap<>(String.CASE_INSENSITIVE_ORDER);

@@ -4,6 +4,7 @@ import java.util.Arrays;
 import java.util.List;
 import lakeflow.connect.bridge.TableDescription;
 import lakeflow.connect.bridge.Wanted;
+import lakeflow.connect.errors.LakeflowException;
 import lakeflow.connect.options.ReadOptions;
 import org.apache.spark.sql.connector.metric.CustomMetric;
 import org.apache.spark.sql.connector.metric.CustomTaskMetric;
@@ -52,6 +53,12 @@ final class LakeflowScan implements Scan {
 
   @Override
   public Batch toBatch() {
+    if (options.flag(ReadOptions.READ_CHANGE_FEED, false)) {
+      throw LakeflowException.unsupported(
+          "option '" + ReadOptions.READ_CHANGE_FEED + "' is for streams; a batch reads the rows of "
+              + description.name() + " without it, and the deletes with isDeleteFlow=true");
+    }
+
     List<String> columns = LakeflowBatch.columns(table, schema);
     return new LakeflowBatch(
         options, new Wanted(columns, limit, predicates.conditions()), schema);
