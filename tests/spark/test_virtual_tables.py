@@ -129,10 +129,8 @@ def test_a_source_without_namespaces_has_its_tables_in_the_root(spark, simulator
 def test_a_value_that_is_no_json_names_option_and_value(
     spark, simulator, table, option, value, expected
 ):
-    frame = read(spark, _connection(simulator, tableName=table) | {option: value})
-
     with pytest.raises(Exception) as failure:
-        frame.collect()
+        read(spark, _connection(simulator, tableName=table) | {option: value})
 
     assert f"option '{option}' must be a JSON {expected}, got \"{value}\"" in str(failure.value)
 
@@ -160,10 +158,8 @@ def test_a_mistake_is_named_when_the_table_is_loaded(spark, simulator, case):
 
 
 def test_a_namespace_of_a_source_without_namespaces_is_refused(spark, simulator):
-    frame = read(spark, _connection(simulator, tableName="_community_tables", namespace="[]"))
-
     with pytest.raises(Exception, match="has no namespaces; leave option 'namespace' out"):
-        frame.collect()
+        read(spark, _connection(simulator, tableName="_community_tables", namespace="[]"))
 
 
 @pytest.mark.parametrize(
