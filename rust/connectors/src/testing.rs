@@ -11,5 +11,6 @@ pub(crate) fn context(source: &Source, options: &[(&str, &str)]) -> Context {
         settings: Arc::new(Settings::resolve(&options, source.options(), &[]).unwrap()),
         clock: Arc::new(ManualClock::new(Instant::from_parts(0, 0))),
         metrics: Arc::new(Metrics::default()),
+        share: 1.0,
     }
 }

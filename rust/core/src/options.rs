@@ -77,6 +77,13 @@ pub enum OptionKind {
         /// Largest value.
         max: f64,
     },
+    /// A number, fractions allowed, in this range.
+    Number {
+        /// Smallest value.
+        min: f64,
+        /// Largest value.
+        max: f64,
+    },
     /// A number of bytes, or a size such as `64m` or `1g`, each unit 1,024 times the one before;
     /// held as a whole number of bytes, 1 or more.
     Bytes,
@@ -269,6 +276,10 @@ impl OptionSpec {
             OptionKind::Seconds { min, max } => match trimmed.parse::<f64>() {
                 Ok(n) if (min..=max).contains(&n) => Ok(n.to_string()),
                 _ => fail(format!("a number of seconds from {min} to {max}")),
+            },
+            OptionKind::Number { min, max } => match trimmed.parse::<f64>() {
+                Ok(n) if (min..=max).contains(&n) => Ok(n.to_string()),
+                _ => fail(format!("a number from {min} to {max}")),
             },
             OptionKind::Bytes => match parse_bytes(trimmed) {
                 Some(bytes) if bytes > 0 => Ok(bytes.to_string()),

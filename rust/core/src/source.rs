@@ -12,6 +12,9 @@ pub struct Context {
     pub clock: Arc<dyn Clock>,
     /// Counters that the read reports.
     pub metrics: Arc<Metrics>,
+    /// Part of what the credential may send that is for this reader, above 0 and up to 1; the rest
+    /// is for readers in other processes.
+    pub share: f64,
 }
 
 /// A source as the registry knows it.

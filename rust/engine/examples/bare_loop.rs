@@ -69,7 +69,8 @@ async fn issues(token: &str) -> Result<TableSchema> {
     let settings = Arc::new(Settings::resolve(&options, source.options(), &[])?);
     let metrics = Arc::new(Metrics::default());
     let clock = Arc::new(SystemClock);
-    let connector = (source.build)(&Context { settings: settings.clone(), clock, metrics })?;
+    let connector =
+        (source.build)(&Context { settings: settings.clone(), clock, metrics, share: 1.0 })?;
 
     Ok(connector.table("issues", &settings).await?.schema)
 }

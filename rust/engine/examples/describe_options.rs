@@ -14,6 +14,7 @@ fn values(kind: OptionKind) -> String {
         OptionKind::Integer { min, max: i64::MAX } => format!("integer, {min} or more"),
         OptionKind::Integer { min, max } => format!("integer, {min} to {max}"),
         OptionKind::Seconds { min, max } => format!("seconds, {min} to {max}"),
+        OptionKind::Number { min, max } => format!("number, {min} to {max}"),
         OptionKind::Bytes => "bytes, or a size such as `64m`".to_owned(),
         OptionKind::Duration => "length of time such as `30s` or `5 minutes`".to_owned(),
         OptionKind::Bool => "`true` or `false`".to_owned(),

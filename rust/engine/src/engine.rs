@@ -221,7 +221,12 @@ impl Engine {
     }
 
     pub(crate) fn context(&self, settings: Arc<Settings>) -> Context {
-        Context { settings, clock: self.clock.clone(), metrics: Arc::new(Metrics::default()) }
+        Context {
+            settings,
+            clock: self.clock.clone(),
+            metrics: Arc::new(Metrics::default()),
+            share: 1.0,
+        }
     }
 
     pub(crate) fn source(&self, options: &Options) -> Result<&'static Source> {

@@ -58,7 +58,7 @@ impl Table {
         connector: Arc<dyn Connector>,
         context: &Context,
     ) -> Result<Self> {
-        let Context { settings, clock, metrics } = context.clone();
+        let Context { settings, clock, metrics, .. } = context.clone();
         spec.schema.validate().map_err(|e| e.table(name))?;
         if feed == Feed::Deletes && spec.deletes.is_none() {
             let changes = settings.flag(changes::OPTION);

@@ -32,6 +32,11 @@ fn refused(kind: OptionKind) -> (Vec<String>, String) {
             values.extend([(min - 1.0).to_string(), (max + 1.0).to_string()]);
             (values, format!("a number of seconds from {min} to {max}"))
         }
+        OptionKind::Number { min, max } => {
+            let mut values = texts(&["many", "1/2", "NaN", "inf"]);
+            values.extend([(min - 1.0).to_string(), (max + 1.0).to_string()]);
+            (values, format!("a number from {min} to {max}"))
+        }
         OptionKind::Bytes => {
             (texts(&["much", "0", "-1", "1.5m", "64 MiB"]), "a number of bytes or a size".into())
         }

@@ -2,7 +2,7 @@
 
 use crate::auth::{self, Auth};
 use crate::connect::proxy_secrets;
-use crate::limits::{self, Allowance, Budget, Headers, Learn, Limits};
+use crate::limits::{self, Allowance, Budget, Headers, Learn, Lease, Limits};
 use crate::oauth::{Credential, OAuth, Token, Via};
 use crate::options::Policy;
 use crate::origin::Base;
@@ -38,7 +38,7 @@ pub(crate) struct Inner {
     headers: HeaderMap,
     /// Made at the first request: it reads certificates from disk.
     pub(crate) http: OnceLock<reqwest::Client>,
-    pub(crate) limits: Arc<Limits>,
+    pub(crate) limits: Lease,
     pub(crate) learn: Option<Learn>,
     /// Tokens that are renewed, and what they are asked for through.
     tokens: Option<(Arc<Credential>, Via)>,
@@ -73,6 +73,7 @@ impl Client {
             mapping: Box::new(|reply| Verdict::of_status(reply.status)),
             headers: Ok(default_headers()),
             auth: Auth::None,
+            share: context.share,
             budgets: Vec::new(),
             at_once: None,
             learn: None,
@@ -225,13 +226,13 @@ impl Inner {
     /// Tells the limits of an attempt that was made at `sent`.
     fn note(&self, outcome: &Result<Response>, sent: Instant) {
         match outcome {
-            Ok(_) => self.limits.speed_up(),
-            Err(error) => {
-                let refused = error.kind() == ErrorKind::RateLimited;
-                if refused && error.retry_class() == Retry::Backoff {
-                    self.limits.slow_down(sent);
-                }
-            }
+            Ok(_) => self.limits.passed(sent),
+            Err(error) if error.kind() == ErrorKind::RateLimited => match error.retry_class() {
+                Retry::Backoff => self.limits.refused(sent, None),
+                Retry::After(asked) => self.limits.refused(sent, Some(asked)),
+                _ => {}
+            },
+            Err(_) => {}
         }
     }
 
@@ -324,6 +325,7 @@ pub struct ClientBuilder {
     mapping: Mapping,
     headers: Result<HeaderMap>,
     auth: Auth,
+    share: f64,
     budgets: Vec<Budget>,
     at_once: Option<usize>,
     learn: Option<Learn>,
@@ -337,7 +339,7 @@ impl ClientBuilder {
     }
 
     /// A budget that requests must stay within, besides others; all clients of the credential in
-    /// this process share it.
+    /// this process share it, and use as much of it as their [shares](Context::share) come to.
     pub fn budget(mut self, budget: Budget) -> Self {
         self.budgets.push(budget);
         self
@@ -408,7 +410,9 @@ impl ClientBuilder {
             _ => None,
         };
         let origin = self.base.origin.to_string();
+        self.budgets.extend(self.policy.requests_per_second.map(Budget::per_second));
         let limits = Limits::shared(origin, &self.auth, self.budgets, self.at_once);
+        let limits = limits.lease(self.share);
 
         Ok(Client(Arc::new(Inner {
             base: self.base,
@@ -432,6 +436,7 @@ impl ClientBuilder {
             let insecure = self.policy.allow_insecure_http;
             let base = Base::parse("the address of the token service", url, insecure)?;
             let limits = Limits::shared(base.origin.to_string(), &Auth::None, Vec::new(), None);
+            let limits = limits.lease(self.share);
             let oauth = oauth.clone();
             via.client = Some(Client(Arc::new(Inner {
                 base,

@@ -55,6 +55,7 @@ mod limits;
 mod oauth;
 mod options;
 mod origin;
+mod pace;
 mod redact;
 mod registry;
 mod reply;

@@ -8,6 +8,7 @@ const REQUEST: &str = "requestTimeoutSeconds";
 const TOTAL: &str = "totalTimeoutSeconds";
 const RETRIES: &str = "maxRetries";
 const WAIT: &str = "maxWaitSeconds";
+const RATE: &str = "requestsPerSecond";
 const INSECURE: &str = "allowInsecureHttp";
 pub(crate) const PROXY: &str = "proxy";
 pub(crate) const CA: &str = "tlsCaBundle";
@@ -46,6 +47,11 @@ pub static OPTIONS: &[OptionSpec] = &[
         "Seconds that a request may wait in all because the service asks for it or its limits are used up.",
     )
     .default("900"),
+    OptionSpec::new(
+        RATE,
+        OptionKind::Number { min: 0.01, max: 10_000.0 },
+        "Requests a second that all tasks of a read together send at most, where others use the credential too; without it as many as the service lets through.",
+    ),
     OptionSpec::new(
         INSECURE,
         OptionKind::Bool,
@@ -92,6 +98,7 @@ pub(crate) struct Policy {
     pub(crate) total_timeout: Duration,
     pub(crate) max_retries: u32,
     pub(crate) max_wait: Duration,
+    pub(crate) requests_per_second: Option<f64>,
     pub(crate) allow_insecure_http: bool,
     pub(crate) proxy: Option<Secret>,
     pub(crate) ca_bundle: Option<String>,
@@ -108,6 +115,7 @@ impl Policy {
             total_timeout: seconds(settings, TOTAL),
             max_retries: value(settings, RETRIES).parse().unwrap_or_default(),
             max_wait: seconds(settings, WAIT),
+            requests_per_second: settings.get(RATE).and_then(|rate| rate.parse().ok()),
             allow_insecure_http: value(settings, INSECURE) == "true",
             proxy: settings.get(PROXY).map(Secret::new),
             ca_bundle: settings.get(CA).map(str::to_owned),
@@ -138,6 +146,7 @@ mod tests {
         total_timeout: Duration::from_secs(300),
         max_retries: 5,
         max_wait: Duration::from_secs(900),
+        requests_per_second: None,
         allow_insecure_http: false,
         proxy: None,
         ca_bundle: None,
@@ -156,11 +165,17 @@ mod tests {
 
     #[test]
     fn given_options_are_taken() {
-        let options = [("maxretries", "0"), ("totalTimeoutSeconds", "1.5")].into_iter().collect();
+        let options =
+            [("maxretries", "0"), ("totalTimeoutSeconds", "1.5"), ("requestsPerSecond", "0.5")];
+        let options = options.into_iter().collect();
         let settings = Settings::resolve(&options, OPTIONS, &[]).unwrap();
 
-        let expected =
-            Policy { max_retries: 0, total_timeout: Duration::from_millis(1500), ..DEFAULTS };
+        let expected = Policy {
+            max_retries: 0,
+            total_timeout: Duration::from_millis(1500),
+            requests_per_second: Some(0.5),
+            ..DEFAULTS
+        };
         assert_eq!(Policy::of(&settings), expected);
     }
 }

@@ -41,6 +41,7 @@ pub(crate) fn answer(shared: &Shared, method: &str, route: &str, body: &Bytes) -
     let outcome = match (method, route.split_once('/')) {
         ("GET", Some(("records", name))) => records(shared, name),
         ("PUT", Some(("records", name))) => replace(shared, name, body),
+        ("PUT", Some(("rate-limits", source))) => limit(shared, source, body),
         _ => simple(shared, method, route, body),
     };
     outcome.unwrap_or_else(|message| failure(400, &message))
@@ -127,6 +128,14 @@ fn replace(shared: &Shared, name: &str, body: &Bytes) -> Outcome {
     let records = parse::<Vec<Json>>(body)?;
     let replaced = lock(&shared.world).replace(source, collection, &records);
     replaced.map_err(|e| e.to_string())?;
+
+    Ok(done())
+}
+
+fn limit(shared: &Shared, source: &str, body: &Bytes) -> Outcome {
+    let limits = parse(body)?;
+    let set = lock(&shared.world).set_rate_limits(source, limits);
+    set.map_err(|e| e.to_string())?;
 
     Ok(done())
 }

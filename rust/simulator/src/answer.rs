@@ -158,7 +158,7 @@ pub(crate) fn answer(world: &mut World, source: &str, request: &Request) -> Resu
         add_header(&mut answer, name, value.render_text(&names));
     }
     let state = world.source_mut(source)?;
-    state.rates.add_headers(&spec.rate_limit, &request.path, now, &mut answer);
+    state.rates.add_headers(&request.path, now, &mut answer);
 
     Ok(answer)
 }

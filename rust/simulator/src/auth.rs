@@ -33,7 +33,7 @@ pub(crate) fn refused(state: &mut SourceState, request: &Request, now: Instant) 
         }
     }
 
-    state.rates.admit(&spec.rate_limit, &request.path, now)
+    state.rates.admit(&request.path, now)
 }
 
 /// The token after the word `Bearer`.

@@ -11,7 +11,7 @@ const SECOND: i128 = 1_000_000_000;
 
 /// What a source's limits have seen.
 #[derive(Default)]
-pub(crate) struct Rates(Vec<Budget>);
+pub(crate) struct Rates(Vec<(RateLimitSpec, Budget)>);
 
 struct Budget {
     /// Requests beyond which the source refuses; none: it never does.
@@ -35,31 +35,27 @@ struct Shown {
 
 impl Rates {
     /// `own`: the first limit is enforced with this number. `all`: each with the documented one.
-    pub(crate) fn new(specs: &[RateLimitSpec], own: Option<u64>, all: bool) -> Self {
-        let budget = |(at, spec): (usize, &RateLimitSpec)| {
+    pub(crate) fn new(specs: Vec<RateLimitSpec>, own: Option<u64>, all: bool) -> Self {
+        let budget = |(at, spec): (usize, RateLimitSpec)| {
             let documented = all.then_some(spec.limit);
             let enforced = if at == 0 { own.or(documented) } else { documented };
             let start = Instant::from_parts(0, 0);
-            Budget {
+            let budget = Budget {
                 enforced,
                 times: VecDeque::new(),
                 window_start: start,
                 used: 0,
                 level: 0,
                 level_at: start,
-            }
+            };
+            (spec, budget)
         };
-        Self(specs.iter().enumerate().map(budget).collect())
+        Self(specs.into_iter().enumerate().map(budget).collect())
     }
 
     /// Counts a request; the answer that refuses it if a budget is exhausted.
-    pub(crate) fn admit(
-        &mut self,
-        specs: &[RateLimitSpec],
-        path: &str,
-        now: Instant,
-    ) -> Option<Answer> {
-        for (spec, budget) in specs.iter().zip(&mut self.0) {
+    pub(crate) fn admit(&mut self, path: &str, now: Instant) -> Option<Answer> {
+        for (spec, budget) in &mut self.0 {
             if counts(spec, path) && !budget.take(spec, now) {
                 let shown = budget.shown(spec, now);
                 return Some(of_reply(&spec.exceeded, &|name: &str| shown.name(name, now)));
@@ -70,14 +66,8 @@ impl Rates {
     }
 
     /// Adds the headers that tell of the budgets.
-    pub(crate) fn add_headers(
-        &self,
-        specs: &[RateLimitSpec],
-        path: &str,
-        now: Instant,
-        answer: &mut Answer,
-    ) {
-        for (spec, budget) in specs.iter().zip(&self.0).filter(|(spec, _)| counts(spec, path)) {
+    pub(crate) fn add_headers(&self, path: &str, now: Instant, answer: &mut Answer) {
+        for (spec, budget) in self.0.iter().filter(|(spec, _)| counts(spec, path)) {
             let shown = budget.shown(spec, now);
             for (name, value) in spec.headers.iter() {
                 let value = value.render_text(&|name: &str| shown.name(name, now));
@@ -188,17 +178,17 @@ mod tests {
     /// At each millisecond: whether the request passes, the remaining number, the wait.
     fn run(yaml: &str, at_ms: &[i64]) -> Vec<(bool, String, String)> {
         let specs = limits(yaml);
-        let mut rates = Rates::new(&specs, None, true);
+        let exceeded = specs[0].exceeded.clone();
+        let mut rates = Rates::new(specs, None, true);
         at_ms
             .iter()
             .map(|ms| {
                 let now = Instant::from_parts(1_000, 0).plus_nanos(i128::from(*ms) * 1_000_000);
-                let mut answer = rates.admit(&specs, "/x", now);
+                let mut answer = rates.admit("/x", now);
                 let passed = answer.is_none();
-                let mut answer = answer
-                    .take()
-                    .unwrap_or_else(|| of_reply(&specs[0].exceeded, &|_: &str| Value::Null));
-                rates.add_headers(&specs, "/x", now, &mut answer);
+                let mut answer =
+                    answer.take().unwrap_or_else(|| of_reply(&exceeded, &|_: &str| Value::Null));
+                rates.add_headers("/x", now, &mut answer);
                 let header =
                     |name: &str| answer.headers.iter().find(|(n, _)| n == name).unwrap().1.clone();
                 (passed, header("left"), if passed { String::new() } else { header("retry-after") })

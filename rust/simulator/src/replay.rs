@@ -2,12 +2,12 @@
 
 use crate::answer::Answer;
 use crate::redact::{redact_body, redact_pairs};
-use crate::simulator::{LoggedRequest, build, failure, lock};
+use crate::simulator::{LoggedRequest, build, failure, lock, millis};
 use crate::template::OrderedMap;
 use crate::wire::{Delivery, Listener, ResetSwitch, body};
 use bytes::Bytes;
 use http_body_util::{BodyExt, Limited};
-use lakeflow_core::{Error, Result};
+use lakeflow_core::{Clock, Error, Result, SystemClock};
 use serde::Deserialize;
 use serde_json::value::RawValue;
 use std::path::Path;
@@ -169,6 +169,7 @@ impl State {
         let number = requests.len() as u64 + 1;
         requests.push(LoggedRequest {
             number,
+            at_ms: millis(SystemClock.now()),
             source: String::new(),
             method: method.to_owned(),
             path: uri.path().to_owned(),

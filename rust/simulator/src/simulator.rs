@@ -31,6 +31,8 @@ const MAX_LOGGED: usize = 1_000_000;
 pub struct LoggedRequest {
     /// From 1, in order of arrival; never starts again.
     pub number: u64,
+    /// When it came, in milliseconds since 1970 by the simulator's clock.
+    pub at_ms: i64,
     /// The source, first part of the path.
     pub source: String,
     /// Method, upper case.
@@ -455,6 +457,11 @@ impl Drop for Presence<'_> {
     }
 }
 
+/// Milliseconds since 1970.
+pub(crate) fn millis(at: Instant) -> i64 {
+    i64::try_from(at.nanos() / 1_000_000).unwrap_or(i64::MAX)
+}
+
 impl Shared {
     /// Counts a request in, and refuses it if there are too many at a time.
     fn enter<'a>(&'a self, source: &'a str) -> (Presence<'a>, Option<Answer>) {
@@ -471,6 +478,7 @@ impl Shared {
         log.received += 1;
         let logged = LoggedRequest {
             number: log.received,
+            at_ms: millis(self.clock.now()),
             source: source.to_owned(),
             method: request.method.clone(),
             path: request.path.clone(),

@@ -246,6 +246,17 @@ impl World {
         }
     }
 
+    /// Enforces these limits and no others, each as `rate_limit` of a description says it.
+    ///
+    /// # Errors
+    /// `ConfigInvalid` for an unknown source or a malformed limit.
+    pub fn set_rate_limits(&mut self, source: &str, limits: Json) -> Result<()> {
+        let limits = serde_json::from_value(limits)
+            .map_err(|e| Error::config("the limits are not well-formed").source(e))?;
+        self.source_mut(source)?.rates = Rates::new(limits, None, true);
+        Ok(())
+    }
+
     /// Adds generated records, stamped with the present time.
     ///
     /// # Errors
@@ -325,7 +336,7 @@ impl SourceState {
             most: BTreeMap::new(),
             credentials: setup.credentials.clone(),
             oauth: setup.oauth.clone().map(|oauth| TokenServer::new(oauth, seed)),
-            rates: Rates::new(&spec.rate_limit, setup.rate_limit, setup.enforce_rate_limits),
+            rates: Rates::new(spec.rate_limit.clone(), setup.rate_limit, setup.enforce_rate_limits),
             pages: setup.cache_bodies.then(PageCache::default),
             in_flight: 0,
             enforce_rate_limits: setup.enforce_rate_limits,

@@ -78,6 +78,7 @@ async fn requests_are_logged_with_query_status_and_rows() {
     let pair = |key: &str, value: &str| (key.to_owned(), value.to_owned());
     let expected = LoggedRequest {
         number: 1,
+        at_ms: at(NOW).seconds() * 1000,
         source: "github".into(),
         method: "GET".into(),
         path: "/repos/o/r/issues".into(),
@@ -258,4 +259,24 @@ async fn mistakes_in_the_setup_are_named() {
     let rows = rows.err().map(message).unwrap();
     assert!(rows.starts_with("unknown collection 'nope', known: repos, "), "{rows}");
     assert!(rows.ends_with("(source: github)"), "{rows}");
+}
+
+#[tokio::test]
+async fn limits_that_are_set_while_it_runs_are_enforced_in_place_of_its_own() {
+    let simulator = start(5).await;
+    let limit = r#"[{"kind": "rolling", "limit": 1, "window_seconds": 5, "headers": {"left": "${remaining}"},
+        "exceeded": {"status": 429, "headers": {"retry-after": "${retry_after}"}, "body": {}}}]"#;
+    assert_eq!(admin(&simulator, "PUT", "rate-limits/github", limit).await, OK());
+    let mut seen = Vec::new();
+    for _ in 0..2 {
+        let reply = get(&url(&simulator, "per_page=1"), TOKEN).await;
+        let header = |name: &str| reply.header(name).map(str::to_owned);
+        seen.push((reply.status, header("left"), header("retry-after")));
+    }
+    let text = |text: &str| Some(text.to_owned());
+    assert_eq!(seen, [(200, text("0"), None), (429, text("0"), text("5"))]);
+
+    for (route, body) in [("rate-limits/none", "[]"), ("rate-limits/github", r#"[{"limit": 1}]"#)] {
+        assert_eq!(admin(&simulator, "PUT", route, body).await.0, 400);
+    }
 }

@@ -35,12 +35,12 @@ async fn clients_of_one_credential_share_a_budget_and_waiting_is_counted() {
     for i in 0..12 {
         get(&clients[i % 2]).await;
     }
-    assert_eq!(start.elapsed().as_secs(), 20);
+    assert_eq!(start.elapsed().as_secs(), 21);
     get(&other).await;
-    assert_eq!(start.elapsed().as_secs(), 20);
+    assert_eq!(start.elapsed().as_secs(), 21);
 
     let throttled: u64 = contexts.iter().map(|c| counted(c).throttled_ms).sum();
-    assert!((19_900..20_100).contains(&throttled), "{throttled}");
+    assert!((20_900..21_100).contains(&throttled), "{throttled}");
 }
 
 #[tokio::test(start_paused = true)]
@@ -54,9 +54,24 @@ async fn budget_that_is_used_up_for_too_long_is_an_error_that_names_the_option()
 
     let (kind, _, message) = facts(&error);
     assert_eq!(kind, ErrorKind::RateLimited);
-    let expected = "the budget of 1 requests in 86400 s is used up for another 86400 s; option \
+    let expected = "the budget of 1 requests in 86400 s is used up for another 86401 s; option \
                     'maxWaitSeconds' allows 60 (request: GET /x)";
     assert_eq!((message.as_str(), server.heads().len()), (expected, 1));
+}
+
+#[tokio::test(start_paused = true)]
+async fn rate_that_a_user_sets_is_a_budget_of_its_own() {
+    let server = Server::scripted(vec![json("[]")]).await;
+    for (rate, requests, seconds) in [("2.5", 7, 2.52), ("0.1", 2, 10.5)] {
+        let context = context(&[("requestsPerSecond", rate)]);
+        let client = builder(&context, &server.url).build().unwrap();
+        let start = Instant::now();
+        for _ in 0..requests {
+            get(&client).await;
+        }
+        let taken = start.elapsed().as_secs_f64();
+        assert!((seconds - 0.01..seconds + 0.2).contains(&taken), "{rate}: {taken} s");
+    }
 }
 
 #[tokio::test(start_paused = true)]

@@ -10,6 +10,7 @@ mod oauth;
 mod paging;
 mod security;
 mod server;
+mod shares;
 mod tables;
 mod tls;
 
@@ -35,6 +36,7 @@ fn context(options: &[(&str, &str)]) -> Context {
         settings: Arc::new(settings),
         clock: Arc::new(ManualClock::new(Instant::from_parts(NOW, 0))),
         metrics: Arc::new(Metrics::default()),
+        share: 1.0,
     }
 }
 

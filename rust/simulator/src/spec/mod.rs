@@ -157,7 +157,7 @@ pub(crate) struct ErrorsSpec {
 }
 
 /// Numbers that appear in headers always and refuse requests only when a test asks for it.
-#[derive(Debug, Deserialize)]
+#[derive(Clone, Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct RateLimitSpec {
     #[serde(default)]

@@ -153,6 +153,7 @@ impl Bench {
             settings: Arc::new(settings),
             clock: self.clock.clone(),
             metrics: Arc::new(Metrics::default()),
+            share: 1.0,
         })
     }
 

@@ -1,0 +1,248 @@
+//! How fast a service is asked that refuses requests: found by trial, because its limits are not
+//! known, or because others use them too.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+use tokio::time::Instant;
+
+/// Pause after a refusal that does not say when to come back; each further one in a row makes it
+/// so many times longer, up to the longest.
+pub(crate) const FIRST_PAUSE: Duration = Duration::from_secs(1);
+const PAUSE_GROWTH: u32 = 4;
+const LONGEST_PAUSE: Duration = Duration::from_secs(300);
+
+/// What passed before a refusal is taken for the limit; this part of it is used from then on.
+const PART: f64 = 0.95;
+
+/// Fewer requests than these, before a first refusal, do not show that a limit is below one a
+/// second, or below one in the pause that was asked for.
+const FEW: u32 = 8;
+const LEAST: f64 = 1.0;
+
+/// After so many answers without a refusal, and so many times the pause after the last one, it is
+/// tried whether the service takes more: each further answer raises the rate by this factor. That
+/// costs about one refusal in a hundred requests, and a pause in so much time.
+const PATIENCE: u32 = 100;
+const PATIENT_PAUSES: u32 = 15;
+pub(crate) const RISE: f64 = 1.02;
+
+/// A rate so many times the one that was let through before is no longer kept to.
+const OUTGROWN: f64 = 4.0;
+
+/// Requests that are remembered as let through.
+const REMEMBERED: usize = 1024;
+
+/// The rate of requests to a service.
+#[derive(Default)]
+pub(crate) struct Pace {
+    refusal: Option<Refusal>,
+    /// When the latest requests that were let through were sent.
+    passed: VecDeque<Instant>,
+    /// Answers since the last refusal.
+    clean: u32,
+    last: Option<Instant>,
+}
+
+/// The last refusal, and the rate that follows from it.
+struct Refusal {
+    /// When the request was sent.
+    sent: Instant,
+    /// When the refusal was known: what was sent until then says nothing new.
+    known: Instant,
+    /// When the first one in its row was sent, and how many there are.
+    first: Instant,
+    row: u32,
+    /// No request before.
+    until: Instant,
+    /// No higher rate is tried with requests that are sent before.
+    content: Instant,
+    /// How far before `first` requests count, which is as long as is waited after it.
+    span: Duration,
+    /// The rate must be lower than this.
+    below: f64,
+    /// Requests per second that were let through, if not guessed, and that are sent.
+    guessed: bool,
+    found: f64,
+    rate: f64,
+}
+
+impl Pace {
+    /// Whether the rate is bounded.
+    pub(crate) fn is_bounded(&self) -> bool {
+        self.refusal.is_some()
+    }
+
+    /// When the next request may be sent.
+    pub(crate) fn next(&self) -> Option<Instant> {
+        let refusal = self.refusal.as_ref()?;
+        let gap = Duration::try_from_secs_f64(1.0 / refusal.rate).unwrap_or(LONGEST_PAUSE);
+
+        Some(self.last.map_or(refusal.until, |last| refusal.until.max(last + gap)))
+    }
+
+    /// Notes that a request is sent.
+    pub(crate) fn sent(&mut self, now: Instant) {
+        self.last = Some(now);
+    }
+
+    /// Notes that the request of `sent` was let through; says whether it is time to try for more.
+    pub(crate) fn passed(&mut self, sent: Instant) -> bool {
+        if self.passed.len() == REMEMBERED {
+            self.passed.pop_front();
+        }
+        self.passed.push_back(sent);
+        if self.refusal.as_ref().is_some_and(|refusal| sent <= refusal.known) {
+            self.estimate();
+            return false;
+        }
+        self.clean = self.clean.saturating_add(1);
+        if let Some(refusal) = &mut self.refusal {
+            refusal.row = 0;
+        }
+        let content = |refusal: &Refusal| sent < refusal.content;
+        if self.clean <= PATIENCE || self.refusal.as_ref().is_some_and(content) {
+            return false;
+        }
+        if let Some(refusal) = &mut self.refusal {
+            refusal.rate *= RISE;
+        }
+        self.refusal.take_if(|refusal| refusal.rate > OUTGROWN * refusal.found);
+
+        true
+    }
+
+    /// Notes that the request of `sent` was refused, `asked` being the pause that the service asks
+    /// for, and which others see to.
+    pub(crate) fn refused(&mut self, sent: Instant, now: Instant, asked: Option<Duration>) {
+        let before = self.refusal.take();
+        if before.as_ref().is_some_and(|before| sent <= before.known) {
+            self.refusal = before;
+            return;
+        }
+        let (row, first) = match &before {
+            Some(before) if before.row > 0 => (before.row + 1, before.first),
+            _ => (1, sent),
+        };
+        let own = || (FIRST_PAUSE * PAUSE_GROWTH.saturating_pow(row - 1)).min(LONGEST_PAUSE);
+        let pause = asked.unwrap_or_else(own);
+        let below = before.map_or(f64::INFINITY, |before| before.rate * PART);
+        self.refusal = Some(Refusal {
+            sent,
+            known: now,
+            first,
+            row,
+            until: if asked.is_some() { now } else { now + pause },
+            content: now + pause * PATIENT_PAUSES,
+            span: pause,
+            below,
+            guessed: false,
+            found: 0.0,
+            rate: 0.0,
+        });
+        self.clean = 0;
+        self.estimate();
+        // What little is known, and what follows from several refusals in a row, is rather too low.
+        if let Some(refusal) = &mut self.refusal
+            && (refusal.guessed || row > 1 && asked.is_none())
+        {
+            refusal.content = now;
+            self.clean = PATIENCE;
+        }
+    }
+
+    /// Concludes the rate from what was let through before the refusal.
+    fn estimate(&mut self) {
+        let Some(refusal) = &mut self.refusal else { return };
+        let before = |at: Instant| refusal.first.saturating_duration_since(at);
+        let inside = self.passed.iter().filter(|at| **at <= refusal.sent);
+        let inside: Vec<_> = inside.filter(|at| before(**at) < refusal.span).collect();
+        let count = u32::try_from(inside.len()).unwrap_or(u32::MAX);
+        let oldest = inside.into_iter().min().filter(|_| count as usize == REMEMBERED);
+        let span = oldest.map_or(refusal.span, |at| before(*at));
+        let span = span + refusal.sent.saturating_duration_since(refusal.first);
+        let found = f64::from(count) / span.as_secs_f64();
+        let unknown = count == 0 || count < FEW && refusal.row == 1;
+        let least = if unknown { LEAST.max(1.0 / refusal.span.as_secs_f64()) } else { 0.0 };
+        refusal.guessed = found < least;
+        refusal.found = found.max(least);
+        refusal.rate = (found * PART).max(least).min(refusal.below);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn ms(n: u64) -> Duration {
+        Duration::from_millis(n)
+    }
+
+    /// When the pace lets the next requests through, in milliseconds after `from`.
+    fn next(pace: &mut Pace, from: Instant, requests: usize) -> Vec<u128> {
+        let times = (0..requests).map(|_| {
+            let at = pace.next().unwrap();
+            pace.sent(at);
+            (at - from).as_millis()
+        });
+
+        times.collect()
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn rate_after_a_refusal_is_a_little_less_than_what_was_let_through() {
+        let start = Instant::now();
+        let mut pace = Pace::default();
+        for at in 0..19 {
+            assert!(!pace.passed(start + ms(at * 100)));
+        }
+        assert!(!pace.is_bounded());
+        pace.refused(start + ms(1900), start + ms(1950), None);
+        assert_eq!(next(&mut pace, start, 3), [2950, 3066, 3183], "9 in a second, less a part");
+
+        // The answers of what was on its way are late: more was let through than seemed.
+        pace.passed(start + ms(1890));
+        assert_eq!(next(&mut pace, start, 2), [3289, 3394], "10 in a second");
+        // Refusals of what was on its way say nothing new.
+        pace.refused(start + ms(1950), start + ms(2000), None);
+        assert_eq!(next(&mut pace, start, 1), [3499]);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn pauses_grow_while_every_request_is_refused() {
+        let mut now = Instant::now();
+        let mut pace = Pace::default();
+        let mut pauses = Vec::new();
+        for _ in 0..7 {
+            pace.refused(now, now, None);
+            let next = pace.next().unwrap();
+            pauses.push((next - now).as_secs());
+            now = next;
+            pace.sent(now);
+        }
+        assert_eq!(pauses, [1, 4, 16, 64, 256, 300, 300]);
+
+        pace.passed(now);
+        now += ms(1000);
+        pace.refused(now, now, None);
+        assert_eq!((pace.next().unwrap() - now).as_secs(), 1, "one that passes ends the row");
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn rate_is_kept_for_a_while_and_then_raised_until_it_is_outgrown() {
+        let start = Instant::now();
+        let mut pace = Pace::default();
+        (0..10).for_each(|_| _ = pace.passed(start));
+        pace.refused(start, start, Some(ms(1000)));
+        let mut gaps = Vec::new();
+        let mut last = start;
+        while pace.is_bounded() {
+            let next = pace.next().unwrap();
+            gaps.push((next - last).as_millis());
+            last = next;
+            pace.sent(next);
+            pace.passed(next + ms(1));
+        }
+        assert_eq!(gaps[..145], [&[0][..], &[105; 143], &[103]].concat());
+        assert_eq!((gaps.len(), gaps.last()), (216, Some(&25)));
+    }
+}

@@ -1,0 +1,136 @@
+//! Several processes as one polite client, against a model of a service in a time that is made up.
+
+use crate::limits::{Budget, Lease, Limits};
+use futures::future::join_all;
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+use tokio::time::{Instant, sleep, timeout_at};
+
+const SECOND: Duration = Duration::from_secs(1);
+const MAX: Duration = Duration::from_secs(900);
+
+/// A service that lets 10 requests through in any second.
+struct Service {
+    start: Instant,
+    passed: Mutex<VecDeque<Instant>>,
+    /// Whether it says when to come back, in whole seconds.
+    tells: bool,
+    /// When each request came, and whether it was let through.
+    log: Mutex<Vec<(Duration, bool)>>,
+}
+
+impl Service {
+    fn new(tells: bool) -> Self {
+        let (passed, log) = (Mutex::default(), Mutex::default());
+        Self { start: Instant::now(), passed, tells, log }
+    }
+
+    /// Nothing if the request is let through, else what the refusal asks for.
+    fn answer(&self) -> Result<(), Option<Duration>> {
+        let mut passed = self.passed.lock().unwrap();
+        passed.retain(|at| at.elapsed() < SECOND);
+        let free = passed.len() < 10;
+        self.log.lock().unwrap().push((self.start.elapsed(), free));
+        if free {
+            passed.push_back(Instant::now());
+            return Ok(());
+        }
+
+        Err(self.tells.then_some(SECOND))
+    }
+
+    /// Requests a second that were let through between these seconds, and the percentage of
+    /// refusals.
+    fn figures(&self, from: u32, to: u32) -> (f64, f64) {
+        let log = self.log.lock().unwrap();
+        let here = log.iter().filter(|(at, _)| (from * SECOND..to * SECOND).contains(at));
+        let passed = here.clone().filter(|(_, passed)| *passed).count() as f64;
+        let all = here.count() as f64;
+
+        (passed / f64::from(to - from), 100.0 * (all - passed) / all)
+    }
+}
+
+/// Reads page after page until `end`.
+async fn read(service: &Service, lease: Lease, seed: u64, end: Instant) {
+    let mut random = fastrand::Rng::with_seed(seed);
+    let mut some = |ms: u64| Duration::from_millis(random.u64(ms / 2..=ms));
+    let reading = async {
+        loop {
+            lease.admit("/", Duration::ZERO, MAX).await.unwrap();
+            let sent = Instant::now();
+            sleep(some(40)).await;
+            let answer = service.answer();
+            sleep(some(40)).await;
+            match answer {
+                Ok(()) => lease.passed(sent),
+                Err(asked) => {
+                    lease.refused(sent, asked);
+                    match asked {
+                        Some(asked) => lease.hold_back(asked),
+                        None => sleep(some(500)).await,
+                    }
+                }
+            }
+        }
+    };
+    // What it has read by the end is enough.
+    let _ = timeout_at(end, reading).await;
+}
+
+/// What a run is like: the splits that each process reads, and the seconds after which it ends.
+type Processes = &'static [(usize, u32)];
+
+async fn run(budget: Option<Budget>, tells: bool, processes: Processes, seed: u64) -> Service {
+    let service = Service::new(tells);
+    let splits: usize = processes.iter().map(|(splits, _)| splits).sum();
+    let readers = processes.iter().enumerate().flat_map(|(process, (splits_here, seconds))| {
+        let limits = Arc::new(Limits::new(budget.into_iter().collect(), None));
+        let leases = (0..*splits_here).map(|_| limits.clone().lease(1.0 / splits as f64));
+        let end = service.start + *seconds * SECOND;
+        let seed = seed * 1000 + process as u64 * 100;
+        let read = |(n, lease)| read(&service, lease, seed + n as u64, end);
+        leases.enumerate().map(read).collect::<Vec<_>>()
+    });
+    join_all(readers.collect::<Vec<_>>()).await;
+
+    service
+}
+
+const DECLARED: Option<Budget> = Some(Budget::new(10, SECOND));
+
+/// One split; eight; as many as have a place at once of 64, in one process and in two.
+const RUNS: &[Processes] = &[
+    &[(1, 65)],
+    &[(8, 65)],
+    &[(4, 65), (4, 65)],
+    &[(5, 65), (3, 65)],
+    &[(16, 65)],
+    &[(16, 65), (16, 65)],
+    &[(8, 65), (8, 65), (8, 65), (8, 65)],
+];
+
+#[tokio::test(start_paused = true)]
+async fn limit_is_used_and_hardly_exceeded_by_1_8_and_64_splits_in_several_processes() {
+    let kinds = [("declared", DECLARED, true), ("told", None, true), ("silent", None, false)];
+    for (name, budget, tells) in kinds {
+        for processes in RUNS {
+            for seed in 0..3 {
+                let service = run(budget, tells, processes, seed).await;
+                let (rate, refused) = service.figures(5, 65);
+                assert!(rate >= 8.0, "{name} {processes:?} {seed}: {rate} requests/s");
+                assert!(refused <= 2.0, "{name} {processes:?} {seed}: {refused} % refused");
+            }
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_one_process_leaves_the_other_takes() {
+    for (name, budget) in [("declared", DECLARED), ("told", None)] {
+        let service = run(budget, true, &[(16, 20), (16, 120)], 1).await;
+        let (rate, refused) = service.figures(60, 120);
+        assert!(rate >= 8.0 && refused <= 2.0, "{name}: {rate} requests/s, {refused} % refused");
+    }
+}
