@@ -48,6 +48,42 @@ def test_a_bound_of_the_cursor_is_asked_of_the_service_and_shown_in_the_plan(spa
     assert sum(request.rows for request in asked) < len(whole)
 
 
+def test_a_value_that_the_service_filters_by_is_asked_for_and_shown_in_the_plan(spark, simulator):
+    whole = values(read(spark, github(simulator)), "id")
+    all_bytes = sum(request.bytes for request in simulator.requests())
+    simulator.clear_requests()
+
+    frame = read(spark, github(simulator)).where(F.col("state") == "closed")
+    rows = values(frame, "id")
+
+    assert rows == [row for row in whole if row["state"] == "closed"]
+    assert 0 < len(rows) < len(whole)
+    assert "PushedFilters: [state = 'closed']" in _plan(frame)
+    asked = [request for request in simulator.requests() if "state" in request.query]
+    assert {request.query["state"] for request in asked} == {"closed"}
+    assert sum(request.bytes for request in simulator.requests()) < all_bytes
+
+
+def test_a_value_that_the_service_does_not_know_or_an_option_rules_out_is_not_asked_for(
+    spark, simulator
+):
+    options = github(simulator)
+    frames = [
+        read(spark, options).where(F.col("state") == "CLOSED"),
+        read(spark, options).where(F.col("state") != "open"),
+        read(spark, options | {"state": "open"}).where(F.col("state") == "closed"),
+    ]
+
+    counts = [frame.count() for frame in frames]
+
+    assert counts[0] == counts[2] == 0
+    assert counts[1] > 0
+    assert all("PushedFilters: [" in _plan(frame) for frame in frames)
+    assert not any("state = " in _plan(frame).split("PushedFilters: ")[1] for frame in frames)
+    sent = {request.query["state"] for request in simulator.requests() if "state" in request.query}
+    assert sent == {"all", "open"}
+
+
 def test_an_upper_bound_ends_the_read_early(spark, simulator):
     options = github(simulator, per_page=20)
     whole = values(read(spark, options), "id")
@@ -123,17 +159,21 @@ def test_pushed_and_unpushed_reads_are_equal(spark, shop, simulator, seed):
         (choice.choice([">", ">=", "<", "<=", "=", "<=>", "!="]), choice.choice(bounds))
         for _ in range(choice.randint(1, 3))
     ]
+    column = "state" if "state" in copy.columns else "status"
+    wanted = choice.choice([None, "open", "closed", "active", "draft"])
     columns = choice.sample(copy.columns, choice.randint(1, 4)) + ["id"]
 
     def query(frame):
         for operator, value in conditions:
             frame = frame.where(_compare(F.col("updated_at"), operator, F.lit(value)))
+        if wanted:
+            frame = frame.where(F.col(column) == wanted)
         return frame.select(*dict.fromkeys(columns))
 
     pushed, unpushed = values(query(read(spark, options)), "id"), values(query(copy), "id")
     copy.unpersist()
 
-    assert pushed == unpushed, conditions
+    assert pushed == unpushed, (conditions, wanted)
 
 
 def _compare(column, operator: str, value):

@@ -12,7 +12,7 @@ from support import environment
 
 @dataclass(frozen=True)
 class Request:
-    """One logged request: `query` as sent, `rows` as answered."""
+    """One logged request: `query` as sent, `rows` and `bytes` as answered."""
 
     number: int
     source: str
@@ -21,6 +21,7 @@ class Request:
     query: dict
     status: int
     rows: int
+    bytes: int
 
 
 class Connection:
@@ -67,6 +68,7 @@ class Connection:
                 query=_query(entry["query"]),
                 status=entry["status"],
                 rows=entry["rows"],
+                bytes=entry["bytes"],
             )
             for entry in entries
         ]

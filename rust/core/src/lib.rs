@@ -31,4 +31,4 @@ pub use page::{Page, PageStream, Part, Pushdown, RawJson, ReadRequest, Records, 
 pub use schema::{Column, DataType, Encoding, EpochUnit, FieldPath, TableSchema};
 pub use secret::Secret;
 pub use source::{Context, Source};
-pub use table::{Ingestion, Order, Parents, Progress, TableSpec, Until};
+pub use table::{FilterBy, Ingestion, Order, Parents, Progress, TableSpec, Until};

@@ -118,6 +118,9 @@ pub struct Pushdown {
     pub columns: Option<Vec<String>>,
     /// Rows that are enough.
     pub limit: Option<u64>,
+    /// Columns of [`TableSpec::filters`](crate::TableSpec::filters) and the one value of each that
+    /// is wanted.
+    pub filters: Vec<(String, String)>,
 }
 
 /// One range `(after, upto]` of one table; lookback is already in `after`. `None`: open.

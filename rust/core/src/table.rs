@@ -162,6 +162,15 @@ impl Progress {
     }
 }
 
+/// A text column by whose value the service can filter.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct FilterBy {
+    /// Its name.
+    pub column: String,
+    /// Values for which the service sends exactly the records that hold them.
+    pub values: &'static [&'static str],
+}
+
 /// How a table is read under the parents that [`Connector::parts`](crate::Connector::parts) lists.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Parents {
@@ -184,6 +193,8 @@ pub struct TableSpec {
     pub rows: Progress,
     /// How deletes are read, if the table has a feed of them.
     pub deletes: Option<Progress>,
+    /// Columns by which batch reads may ask for some of the rows only.
+    pub filters: Vec<FilterBy>,
     /// Set if it is read under parents; `rows` then holds below each of them.
     pub parents: Option<Parents>,
     /// Whether the first read, which has no lower bound, walks another list than later reads and
@@ -207,6 +218,7 @@ impl TableSpec {
             key: key.iter().map(|k| FieldPath::field(*k)).collect(),
             rows,
             deletes: None,
+            filters: Vec::new(),
             parents: None,
             first_by_place: false,
             volatile: false,

@@ -46,7 +46,7 @@ impl BatchReader {
             columns.len() < known.columns.len() && columns.iter().all(|c| known.column(c).is_some())
         };
         let columns = columns.filter(some).map(<[String]>::to_vec);
-        let pushed = Pushdown { columns, limit: None };
+        let pushed = Pushdown { columns, ..Pushdown::default() };
 
         Ok(Self {
             table,

@@ -1,10 +1,10 @@
 //! What a door tells its host of a table before reading it.
 
-use lakeflow_core::{Column, DataType, FieldPath, Progress, TableSchema};
+use lakeflow_core::{Column, DataType, FieldPath, FilterBy, Progress, TableSchema};
 use serde_json::{Value, json};
 
 use crate::changes;
-use crate::filter::ordering_column;
+use crate::filter::{filtering_columns, ordering_column};
 use crate::table::Table;
 
 /// Schema and metadata of a table.
@@ -18,6 +18,7 @@ pub struct TableDescription {
     cursor: Option<String>,
     streamable: bool,
     ordering_column: Option<String>,
+    filters: Vec<FilterBy>,
 }
 
 impl TableDescription {
@@ -39,6 +40,7 @@ impl TableDescription {
             cursor: table.spec.cursor.as_ref().map(FieldPath::to_string),
             streamable: !matches!(table.progress(), Progress::Snapshot),
             ordering_column: ordering_column(table).map(|(column, _)| column.to_owned()),
+            filters: filtering_columns(table).to_vec(),
         }
     }
 
@@ -63,9 +65,11 @@ impl TableDescription {
     }
 
     /// `{"source", "table", "schema", "ingestion_type", "primary_keys", "cursor_field",
-    /// "streamable", "comment", "ordering_column"}`; the schema in Spark's JSON form. Filters on the
-    /// ordering column, if there is one, make batch reads ask for less.
+    /// "streamable", "comment", "ordering_column", "filters"}`; the schema in Spark's JSON form.
+    /// Comparisons of the ordering column, if there is one, make batch reads ask for less, and so does
+    /// equality with one of the values that `filters` has under the name of a column.
     pub fn to_json(&self) -> Value {
+        let filters = self.filters.iter().map(|by| (by.column.clone(), json!(by.values)));
         json!({
             "source": self.source,
             "table": self.table,
@@ -76,6 +80,7 @@ impl TableDescription {
             "streamable": self.streamable,
             "comment": self.comment(),
             "ordering_column": self.ordering_column,
+            "filters": Value::Object(filters.collect()),
         })
     }
 }

@@ -2,7 +2,7 @@
 //! which rows there are.
 
 use crate::table::Table;
-use lakeflow_core::{Cursor, DataType, FieldPath, Instant, Order, Pushdown};
+use lakeflow_core::{Cursor, DataType, Feed, FieldPath, FilterBy, Instant, Order, Pushdown};
 
 /// Zones differ by less than this, in nanoseconds: texts that are compared as texts may be so far
 /// from the order of their instants.
@@ -41,8 +41,18 @@ pub(crate) struct Wanted {
 }
 
 impl Wanted {
-    /// Takes in the filters that bound the order of `table`, a step wider than they say.
+    /// Takes in the filters that the service of `table` understands, and those that bound its order,
+    /// a step wider than they say.
     pub(crate) fn narrow(&mut self, table: &Table, filters: &[Filter]) {
+        let known = |filter: &&Filter| {
+            let mut columns = filtering_columns(table).iter();
+            filter.comparison == Comparison::Equal
+                && columns.any(|by| {
+                    by.column == filter.column && by.values.contains(&filter.value.as_str())
+                })
+        };
+        let equal = filters.iter().filter(known);
+        self.pushed.filters.extend(equal.map(|f| (f.column.clone(), f.value.clone())));
         let Some((column, order)) = ordering_column(table) else { return };
         let kind = table.spec.schema.column(column).map(|column| &column.data_type);
         for filter in filters.iter().filter(|filter| filter.column == column) {
@@ -59,6 +69,13 @@ impl Wanted {
             }
         }
     }
+}
+
+/// The columns by which the service of `table` filters.
+pub(crate) fn filtering_columns(table: &Table) -> &[FilterBy] {
+    let plain = table.child_of.is_none() && table.spec.parents.is_none();
+
+    if plain && table.feed == Feed::Rows { &table.spec.filters } else { &[] }
 }
 
 /// The column whose values are those that the table is read by.

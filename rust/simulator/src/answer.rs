@@ -66,12 +66,22 @@ pub(crate) enum Content {
 }
 
 impl Content {
+    pub(crate) fn len(&self) -> usize {
+        match self {
+            Self::Whole(bytes) => bytes.len(),
+            Self::Rows { before, rows, after } => {
+                let commas = rows.len().saturating_sub(1);
+                before.len() + rows.iter().map(Bytes::len).sum::<usize>() + commas + after.len()
+            }
+        }
+    }
+
     pub(crate) fn into_bytes(self) -> Bytes {
+        let length = self.len();
         match self {
             Self::Whole(bytes) => bytes,
             Self::Rows { before, rows, after } => {
-                let length: usize = rows.iter().map(|row| row.len() + 1).sum();
-                let mut out = Vec::with_capacity(before.len() + length + after.len());
+                let mut out = Vec::with_capacity(length);
                 out.extend_from_slice(&before);
                 for (i, row) in rows.iter().enumerate() {
                     if i > 0 {

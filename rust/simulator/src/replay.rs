@@ -176,6 +176,7 @@ impl State {
             query: url::form_urlencoded::parse(query.as_bytes()).into_owned().collect(),
             status: answer.status,
             rows: answer.rows,
+            bytes: answer.body.len(),
         });
 
         answer

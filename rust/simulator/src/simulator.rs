@@ -45,6 +45,8 @@ pub struct LoggedRequest {
     pub status: u16,
     /// Records in the answer.
     pub rows: usize,
+    /// Bytes of its body.
+    pub bytes: usize,
 }
 
 type Hook = Arc<dyn Fn(&LoggedRequest, &mut World) + Send + Sync>;
@@ -439,6 +441,7 @@ async fn handle(
     };
     logged.status = answer.status;
     logged.rows = answer.rows;
+    logged.bytes = answer.body.len();
     shared.answered(logged);
     respond(shared, answer, &spoils, switch)
 }
@@ -485,6 +488,7 @@ impl Shared {
             query: request.query.clone(),
             status: 0,
             rows: 0,
+            bytes: 0,
         };
         if log.requests.len() == MAX_LOGGED {
             log.requests.pop_front();

@@ -73,8 +73,8 @@ async fn a_hook_changes_the_corpus_before_the_answer() {
 #[tokio::test]
 async fn requests_are_logged_with_query_status_and_rows() {
     let simulator = start(5).await;
-    get(&url(&simulator, "since=2000-01-01T00%3A00%3A00Z&per_page=3"), TOKEN).await;
-    get(&format!("{}/repos/x", simulator.base_url("github")), TOKEN).await;
+    let page = get(&url(&simulator, "since=2000-01-01T00%3A00%3A00Z&per_page=3"), TOKEN).await;
+    let missing = get(&format!("{}/repos/x", simulator.base_url("github")), TOKEN).await;
     let pair = |key: &str, value: &str| (key.to_owned(), value.to_owned());
     let expected = LoggedRequest {
         number: 1,
@@ -89,6 +89,7 @@ async fn requests_are_logged_with_query_status_and_rows() {
         ],
         status: 200,
         rows: 3,
+        bytes: page.body.len(),
     };
     let second = LoggedRequest {
         number: 2,
@@ -96,6 +97,7 @@ async fn requests_are_logged_with_query_status_and_rows() {
         query: vec![],
         status: 404,
         rows: 0,
+        bytes: missing.body.len(),
         ..expected.clone()
     };
     assert_eq!(simulator.requests(), [expected, second]);

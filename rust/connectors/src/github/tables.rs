@@ -2,7 +2,7 @@
 
 use super::{api::EMPTY_REPOSITORY, schemas};
 use lakeflow_core::{Error, Result, Settings, Step, TableSchema};
-use lakeflow_http::rest::{Bound, By, Paging, Spelling, Table, Tables};
+use lakeflow_http::rest::{Bound, By, Filter, Paging, Spelling, Table, Tables};
 
 /// Five minutes, for changes that become visible late.
 const UPDATED: By = By::instants("updated_at", Step::SECOND).lookback(300);
@@ -35,6 +35,7 @@ pub(super) const TABLES: Tables = Tables(&[
         .cdc(&["id"], "updated_at")
         .ascending(UPDATED, 1)
         .query(&[("state", "{state}"), ("sort", "updated"), ("direction", "asc")])
+        .filters(&[Filter::exact("state", "state", "all", &["open", "closed"])])
         .since("since", Bound::Inclusive, SECONDS)
         .columns(REPOSITORY),
     list("comments", "/repos/{owner}/{repo}/issues/comments", schemas::comments)

@@ -2,7 +2,7 @@
 
 use super::schemas;
 use lakeflow_core::{Column, DataType, Step, TableSchema};
-use lakeflow_http::rest::{Bound, By, Paging, Spelling, Table, Tables};
+use lakeflow_http::rest::{Bound, By, Filter, Paging, Spelling, Table, Tables};
 
 /// Audiences, as parents of their members, and the one that option `list_id` names.
 pub(super) const AUDIENCES: &str = "audiences";
@@ -21,6 +21,20 @@ pub(super) const TABLES: Tables = Tables(&[
             ("sort_field", "create_time"),
             ("sort_dir", "ASC"),
             ("exclude_fields", "campaigns._links,_links"),
+        ])
+        .filters(&[
+            Filter::exact(
+                "type",
+                "type",
+                "",
+                &["regular", "plaintext", "absplit", "rss", "variate"],
+            ),
+            Filter::exact(
+                "status",
+                "status",
+                "",
+                &["save", "paused", "schedule", "sending", "sent"],
+            ),
         ])
         .since("since_create_time", Bound::Exclusive, SPELLING)
         .until("before_create_time", Bound::Exclusive, SPELLING)

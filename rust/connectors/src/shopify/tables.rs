@@ -2,7 +2,7 @@
 
 use super::{api, schemas};
 use lakeflow_core::{CursorKind, Step};
-use lakeflow_http::rest::{Bound, By, Paging, Spelling, Table, Tables};
+use lakeflow_http::rest::{Bound, By, Filter, Paging, Spelling, Table, Tables};
 
 /// Changes are stamped in whole seconds.
 const BY: By = By::instants("updated_at", Step::SECOND);
@@ -17,6 +17,7 @@ const LOCATIONS_PER_REQUEST: usize = 50;
 pub(super) const TABLES: Tables = Tables(&[
     changes("products", "/admin/api/{api_version}/products.json", schemas::products)
         .query(&[ASCENDING])
+        .filters(&[Filter::exact("status", "status", "", &["active", "archived", "draft"])])
         .selects("fields")
         .rows("products"),
     changes("customers", "/admin/api/{api_version}/customers.json", schemas::customers)
@@ -25,6 +26,7 @@ pub(super) const TABLES: Tables = Tables(&[
         .rows("customers"),
     changes("orders", ORDERS, schemas::orders)
         .query(&[ASCENDING, ANY_STATUS])
+        .filters(&[Filter::exact("financial_status", "financial_status", "any", PAYMENT)])
         .selects("fields")
         .rows("orders"),
     embedded("refunds", schemas::refunds)
@@ -58,6 +60,17 @@ const ASCENDING: (&str, &str) = ("order", "updated_at asc");
 
 /// The service lists open orders only unless told otherwise.
 const ANY_STATUS: (&str, &str) = ("status", "any");
+
+/// What may be said of an order's payment; the service also knows `unpaid`, which no order holds.
+const PAYMENT: &[&str] = &[
+    "authorized",
+    "pending",
+    "paid",
+    "partially_paid",
+    "refunded",
+    "voided",
+    "partially_refunded",
+];
 
 type Schema = fn() -> lakeflow_core::TableSchema;
 

@@ -28,6 +28,7 @@ impl Tables {
             }
             let schema = (table.schema)();
             let columns = table.columns.iter().map(|(name, _)| *name);
+            let columns = columns.chain(table.filters.iter().map(|filter| filter.column));
             let paths = table.key.iter().copied().chain(table.cursor).chain(columns);
             for path in paths {
                 let first = path.split('.').next().unwrap_or(path);

@@ -41,7 +41,7 @@ pub use order::By;
 pub use paging::Paging;
 pub use permitted::if_permitted;
 pub use request::{Bound, Spelling};
-pub use table::{Table, Tables};
+pub use table::{Filter, Table, Tables};
 pub use template::fill;
 
 #[cfg(test)]

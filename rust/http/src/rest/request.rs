@@ -97,10 +97,15 @@ impl Table {
             segments.push(filled.ok_or_else(|| self.needs(segment.trim_matches(['{', '}'])))?);
         }
         let mut request = Request::get(path(&segments)?);
-        for (name, template) in self.query {
+        let wanted: Vec<_> = self.wanted(read).collect();
+        let said = |name: &str| wanted.iter().any(|(parameter, _)| *parameter == name);
+        for (name, template) in self.query.iter().filter(|(name, _)| !said(name)) {
             if let Some(value) = fill(template, read)? {
                 request = request.query(name, value);
             }
+        }
+        for (name, value) in wanted {
+            request = request.query(name, value);
         }
         if let Some(placed) = self.at_place(&request, read) {
             return Ok(self.finished(placed, read));
@@ -122,6 +127,18 @@ impl Table {
         }
 
         Ok(self.finished(request, read))
+    }
+
+    /// Parameters by which the service leaves out what the reader does not want.
+    fn wanted<'a>(
+        &'a self,
+        read: &'a ReadRequest,
+    ) -> impl Iterator<Item = (&'static str, &'a str)> {
+        self.filters.iter().filter_map(|filter| {
+            let mut pushed = read.pushed.filters.iter();
+            let (_, value) = pushed.find(|(column, _)| column == filter.column)?;
+            Some((filter.parameter, value.as_str()))
+        })
     }
 
     /// `request` with what every request of the table has.

@@ -7,8 +7,8 @@ use super::template::{self, fill};
 use crate::paginate::{Next, Parsed, pages, pages_ahead};
 use crate::{Client, Response, envelope};
 use lakeflow_core::{
-    Error, FieldPath, Ingestion, Page, PageStream, Parents, Progress, ReadRequest, Records, Result,
-    Rows, Settings, TableSchema, TableSpec,
+    Error, FieldPath, FilterBy, Ingestion, Page, PageStream, Parents, Progress, ReadRequest,
+    Records, Result, Rows, Settings, TableSchema, TableSpec,
 };
 use serde_json::Value;
 use std::sync::OnceLock;
@@ -24,6 +24,29 @@ pub(super) enum RowsAt {
     Field(&'static str),
     /// The response is the one row.
     Object,
+}
+
+/// A column by whose value the service filters.
+#[derive(Clone, Copy, Debug)]
+pub struct Filter {
+    pub(super) column: &'static str,
+    pub(super) parameter: &'static str,
+    pub(super) values: &'static [&'static str],
+    pub(super) any: &'static str,
+}
+
+impl Filter {
+    /// The service sends exactly the records whose `column` holds a value if `parameter` says so,
+    /// for these values; other values are not asked for. `any`: what the parameter says otherwise,
+    /// where it must say something.
+    pub const fn exact(
+        column: &'static str,
+        parameter: &'static str,
+        any: &'static str,
+        values: &'static [&'static str],
+    ) -> Self {
+        Self { column, parameter, values, any }
+    }
 }
 
 /// How the engine reads it.
@@ -71,6 +94,7 @@ pub struct Table {
     pub(super) until: Option<Parameter>,
     pub(super) page_size: Option<(&'static str, u64)>,
     pub(super) selects: Option<&'static str>,
+    pub(super) filters: &'static [Filter],
     pub(super) rows_at: RowsAt,
     pub(super) columns: &'static [(&'static str, &'static str)],
     pub(super) paging: Paging,
@@ -109,6 +133,7 @@ impl Table {
             until: None,
             page_size: None,
             selects: None,
+            filters: &[],
             rows_at: RowsAt::Root,
             columns: &[],
             paging: Paging::None,
@@ -282,6 +307,14 @@ impl Table {
         self
     }
 
+    /// Columns by whose value the service filters, for batch reads whose options leave the parameter
+    /// open. The list must not lose other rows from sight while records change their values: it is
+    /// sorted by what else the table is read by.
+    pub const fn filters(mut self, filters: &'static [Filter]) -> Self {
+        self.filters = filters;
+        self
+    }
+
     /// Rows are the array in this field of the response.
     pub const fn rows(mut self, field: &'static str) -> Self {
         self.rows_at = RowsAt::Field(field);
@@ -376,12 +409,26 @@ impl Table {
         spec.key = self.key.iter().map(|k| field_path(k)).collect();
         spec.cursor = self.cursor.map(field_path);
         spec.deletes = self.deletes.map(|feed| feed.progress(settings));
+        let open = self.filters.iter().filter(|filter| self.is_open(filter, settings));
+        let filters = open.map(|f| FilterBy { column: f.column.to_owned(), values: f.values });
+        spec.filters = filters.collect();
         spec.parents = self.parents;
         spec.first_by_place = self.first_by_place;
         spec.volatile = self.volatile;
         spec.legacy_cursor = self.legacy_cursor;
 
         spec
+    }
+
+    /// Whether the parameter of `filter` is left to the reader.
+    fn is_open(&self, filter: &Filter, settings: &Settings) -> bool {
+        let said = self.query.iter().find(|(name, _)| *name == filter.parameter);
+        let said = said.and_then(|(_, template)| match template::lone(template) {
+            Some(option) => settings.get(option),
+            None => Some(*template),
+        });
+
+        said.is_none_or(|value| value == filter.any)
     }
 
     fn progress(&self, settings: &Settings) -> Progress {

@@ -44,6 +44,13 @@ pub fn fill(template: &str, read: &ReadRequest) -> Result<Option<String>> {
     Ok(Some(out))
 }
 
+/// The name that `template` is all of.
+pub(super) fn lone(template: &str) -> Option<&str> {
+    let name = template.strip_prefix('{')?.strip_suffix('}')?;
+
+    Some(name).filter(|name| !name.contains(['{', '}']))
+}
+
 /// Whether a name in braces stands for parents and no option.
 pub(super) fn is_parent(name: &str) -> bool {
     name == PARENT || name == PARENTS || name.starts_with(PARENT_COLUMN)

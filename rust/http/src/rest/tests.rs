@@ -1,4 +1,4 @@
-use super::{Bound, By, Paging, Spelling, Table, Tables};
+use super::{Bound, By, Filter, Paging, Spelling, Table, Tables};
 use crate::paginate::{Next, Parsed};
 use bytes::Bytes;
 use lakeflow_core::{
@@ -119,13 +119,43 @@ fn wanted_columns_are_asked_for_with_what_the_engine_reads_by() {
     let table = Table::new("t", "/t", schema).cdc(&["id"], "changed").selects("fields");
     let wanting = |columns: Option<&[&str]>| {
         let columns = columns.map(|names| names.iter().map(|n| (*n).to_owned()).collect());
-        let pushed = Pushdown { columns, limit: None };
+        let pushed = Pushdown { columns, ..Pushdown::default() };
         shown(&table, &ReadRequest { pushed, ..read(&[], (None, None)) })
     };
 
     assert_eq!(wanting(None), "t");
     assert_eq!(wanting(Some(&["project"])), "t fields=project,id,changed");
     assert_eq!(wanting(Some(&["id", "project", "x"])), "t fields=id,project,changed");
+}
+
+#[test]
+fn a_wanted_value_takes_the_place_of_an_option_that_leaves_it_open() {
+    const FILTERS: &[Filter] = &[
+        Filter::exact("project", "state", "all", &["open", "closed"]),
+        Filter::exact("changed", "when", "", &["now"]),
+    ];
+    let table = Table::new("t", "/t", schema)
+        .query(&[("state", "{state}"), ("sort", "asc")])
+        .filters(FILTERS);
+    let filters = |options: &[(&str, &str)]| -> Vec<_> {
+        let spec = table.spec(&read(options, (None, None)).options);
+        spec.filters.into_iter().map(|filter| (filter.column, filter.values.to_vec())).collect()
+    };
+    let by_state = ("project".to_owned(), vec!["open", "closed"]);
+    let by_time = ("changed".to_owned(), vec!["now"]);
+    let (one, both) = (vec![by_time.clone()], vec![by_state, by_time]);
+    assert_eq!(filters(&[]), both, "the option has no default here");
+    assert_eq!(filters(&[("state", "all")]), both);
+    assert_eq!(filters(&[("state", "open")]), one);
+
+    let wanting = |pairs: &[(&str, &str)]| {
+        let filters = pairs.iter().map(|(c, v)| ((*c).to_owned(), (*v).to_owned())).collect();
+        let pushed = Pushdown { filters, ..Pushdown::default() };
+        shown(&table, &ReadRequest { pushed, ..read(&[("state", "all")], (None, None)) })
+    };
+    assert_eq!(wanting(&[]), "t state=all sort=asc");
+    assert_eq!(wanting(&[("project", "open")]), "t sort=asc state=open");
+    assert_eq!(wanting(&[("changed", "now")]), "t state=all sort=asc when=now");
 }
 
 #[test]

@@ -7,7 +7,10 @@ use lakeflow_core::{
     Clock, Connector, Context, Error, Instant, ManualClock, Metrics, Offset, Options, Result,
     Settings,
 };
-use lakeflow_engine::{Engine, FRAMEWORK_OPTIONS, PLATFORM_OPTIONS, SliceRequest, TableStream};
+use lakeflow_engine::{
+    BatchReader, Comparison, Engine, FRAMEWORK_OPTIONS, Filter, PLATFORM_OPTIONS, SliceRequest,
+    TableStream,
+};
 use lakeflow_simulator::{Grow, OAuth, Simulator};
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -166,6 +169,17 @@ impl Bench {
         Ok(self.engine.describe(&self.options(more)).await?.to_json())
     }
 
+    /// The rows that a read gives which wants only those with this value.
+    pub async fn read_where(&self, column: &str, value: &str) -> Result<Vec<Row>> {
+        let filter = Filter {
+            column: column.to_owned(),
+            comparison: Comparison::Equal,
+            value: value.to_owned(),
+        };
+
+        collect(self.engine.batch(&self.options(&[]), None).await?.filter(&[filter])).await
+    }
+
     /// The whole table, or `columns` of it.
     pub async fn read(
         &self,
@@ -173,14 +187,7 @@ impl Bench {
         columns: Option<&[String]>,
     ) -> Result<Vec<Row>> {
         let columns = columns.map(<[String]>::to_vec);
-        let mut reader = self.engine.batch(&self.options(more), columns).await?;
-        let mut rows = Vec::new();
-        while let Some(batch) = reader.next().await? {
-            rows.extend(rows_of(&batch)?);
-            ends(rows.len())?;
-        }
-
-        Ok(rows)
+        collect(self.engine.batch(&self.options(more), columns).await?).await
     }
 
     /// A stream of the rows, from the beginning.
@@ -352,4 +359,14 @@ fn ends(rows: usize) -> Result<()> {
 /// A rule that the engine or the connector broke.
 fn violated(what: &str) -> Error {
     Error::internal(what)
+}
+
+async fn collect(mut reader: BatchReader) -> Result<Vec<Row>> {
+    let mut rows = Vec::new();
+    while let Some(batch) = reader.next().await? {
+        rows.extend(rows_of(&batch)?);
+        ends(rows.len())?;
+    }
+
+    Ok(rows)
 }

@@ -67,6 +67,7 @@ checks! {
         every_column_is_filled,
         no_row_is_blank,
         projection_changes_no_value,
+        filters_leave_out_what_does_not_match,
     }
     Drains: drains {
         slices_give_the_whole,

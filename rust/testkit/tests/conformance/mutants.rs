@@ -11,9 +11,9 @@ use async_trait::async_trait;
 use futures::stream;
 use lakeflow_connectors::example;
 use lakeflow_core::{
-    Connector, Context, Cursor, CursorKind, Error, Ingestion, Instant, OptionKind, OptionSpec,
-    Order, Page, PageStream, Progress, ReadRequest, Records, Result, Rows, Settings, Source, Step,
-    TableSpec, Until,
+    Connector, Context, Cursor, CursorKind, Error, FilterBy, Ingestion, Instant, OptionKind,
+    OptionSpec, Order, Page, PageStream, Progress, ReadRequest, Records, Result, Rows, Settings,
+    Source, Step, TableSpec, Until,
 };
 use lakeflow_testkit::kit::KIT;
 use serde_json::Value;
@@ -56,6 +56,7 @@ mutants! {
     loses_the_last_page on "products": fails every_record_is_read;
     repeats_a_key on "products": fails keys_are_unique;
     empties_a_column on "users": fails every_column_is_filled;
+    ignores_a_filter on "users": fails filters_leave_out_what_does_not_match;
     loses_ties on "users": fails
         slices_give_the_whole, every_record_is_read, a_change_comes_once, churn_loses_nothing,
         a_growing_source_is_drained;
@@ -160,6 +161,9 @@ impl Connector for Mutant {
         };
         match (self.defect.as_str(), &mut spec.rows) {
             ("names_no_cursor", _) => spec.cursor = None,
+            ("ignores_a_filter", _) => {
+                spec.filters = vec![FilterBy { column: "status".into(), values: &["active"] }];
+            }
             ("follows_links_over_moving_lists", Progress::Ascending { restart_pages, .. }) => {
                 *restart_pages = u32::MAX;
             }

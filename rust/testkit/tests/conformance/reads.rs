@@ -100,6 +100,27 @@ pub async fn projection_changes_no_value(bench: Bench) -> Result<Outcome> {
     Ok(problems.into())
 }
 
+/// Where the service filters by a column it sends all records with the value, and no others.
+pub async fn filters_leave_out_what_does_not_match(bench: Bench) -> Result<Outcome> {
+    let description = bench.describe().await?;
+    let filters = description["filters"].as_object().cloned().unwrap_or_default();
+    if filters.is_empty() {
+        return Ok(Outcome::Spared);
+    }
+    let whole = bench.read(&[], None).await?;
+    let mut problems = Vec::new();
+    for (column, values) in &filters {
+        for value in values.as_array().into_iter().flatten() {
+            let matches = |row: &&Value| row[column] == *value;
+            let expected: Vec<Value> = whole.iter().filter(matches).cloned().collect();
+            let rows = bench.read_where(column, value.as_str().unwrap_or_default()).await?;
+            problems.extend(differences(&format!("{column} = {value}"), &expected, &rows));
+        }
+    }
+
+    Ok(problems.into())
+}
+
 /// Column paths of the primary key.
 pub fn key(description: &Value) -> Vec<String> {
     let names = description["primary_keys"].as_array().into_iter().flatten();

@@ -1,9 +1,13 @@
 package lakeflow.connect.bridge;
 
+import com.fasterxml.jackson.databind.JsonNode;
 import com.fasterxml.jackson.databind.node.ObjectNode;
+import java.util.Iterator;
 import java.util.LinkedHashMap;
+import java.util.LinkedHashSet;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
 import lakeflow.connect.options.ReadOptions;
 
 /**
@@ -14,6 +18,7 @@ import lakeflow.connect.options.ReadOptions;
  * @param schemaJson its columns, in Spark's JSON form
  * @param comment one sentence for people
  * @param orderingColumn the column that the source can bound reads by; null if there is none
+ * @param filters columns that the source can filter by, with the values that it knows of each
  * @param properties ingestion type, primary keys, cursor and whether it can be streamed, as text
  */
 public record TableDescription(
@@ -22,6 +27,7 @@ public record TableDescription(
     String schemaJson,
     String comment,
     String orderingColumn,
+    Map<String, Set<String>> filters,
     Map<String, String> properties) {
 
   private static final List<String> PROPERTIES =
@@ -57,6 +63,20 @@ public record TableDescription(
         json.path("schema").toString(),
         Json.text(json, "comment"),
         Json.text(json, "ordering_column"),
+        filters(json),
         properties);
+  }
+
+  private static Map<String, Set<String>> filters(ObjectNode json) {
+    JsonNode filters = json.path("filters");
+    Map<String, Set<String>> byColumn = new LinkedHashMap<>();
+    for (Iterator<String> columns = filters.fieldNames(); columns.hasNext(); ) {
+      String column = columns.next();
+      Set<String> values = new LinkedHashSet<>();
+      filters.path(column).forEach(value -> values.add(value.asText()));
+      byColumn.put(column, values);
+    }
+
+    return byColumn;
   }
 }

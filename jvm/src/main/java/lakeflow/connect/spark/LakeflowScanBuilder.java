@@ -28,7 +28,7 @@ final class LakeflowScanBuilder
     this.options = options;
     this.table = schema;
     this.schema = schema;
-    this.predicates = new PushedPredicates(description.orderingColumn());
+    this.predicates = new PushedPredicates(description);
   }
 
   @Override

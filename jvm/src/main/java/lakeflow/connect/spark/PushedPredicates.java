@@ -5,6 +5,8 @@ import java.time.temporal.ChronoUnit;
 import java.util.ArrayList;
 import java.util.List;
 import java.util.Map;
+import java.util.Set;
+import lakeflow.connect.bridge.TableDescription;
 import lakeflow.connect.bridge.Wanted;
 import org.apache.spark.sql.connector.expressions.Expression;
 import org.apache.spark.sql.connector.expressions.Literal;
@@ -13,19 +15,21 @@ import org.apache.spark.sql.connector.expressions.filter.Predicate;
 import org.apache.spark.sql.types.StringType;
 import org.apache.spark.sql.types.TimestampType;
 
-/** The predicates of a query that let a source send fewer rows: bounds of the column it reads by. */
+/**
+ * The predicates of a query that let a source send fewer rows: bounds of the column it reads by, and
+ * equality with a value that it filters by.
+ */
 final class PushedPredicates {
 
   private static final Map<String, String> COMPARISONS =
       Map.of(">=", "at_least", ">", "at_least", "<=", "at_most", "<", "at_most", "=", "equal");
 
-  private final String column;
+  private final TableDescription table;
   private final List<Predicate> predicates = new ArrayList<>();
   private final List<Wanted.Condition> conditions = new ArrayList<>();
 
-  /** Bounds of {@code column}; null where the source reads by no column. */
-  PushedPredicates(String column) {
-    this.column = column;
+  PushedPredicates(TableDescription table) {
+    this.table = table;
   }
 
   /** Takes what it can use. */
@@ -55,8 +59,16 @@ final class PushedPredicates {
         || !(sides[0] instanceof NamedReference field)
         || !(sides[1] instanceof Literal<?> literal)
         || field.fieldNames().length != 1
-        || !field.fieldNames()[0].equals(column)
         || literal.value() == null) {
+      return null;
+    }
+
+    String column = field.fieldNames()[0];
+    if (predicate.name().equals("=") && filters(column, literal)) {
+      return new Wanted.Condition(column, comparison, literal.value().toString());
+    }
+
+    if (!column.equals(table.orderingColumn())) {
       return null;
     }
 
@@ -68,5 +80,10 @@ final class PushedPredicates {
     return literal.dataType() instanceof StringType
         ? new Wanted.Condition(column, comparison, literal.value().toString())
         : null;
+  }
+
+  private boolean filters(String column, Literal<?> literal) {
+    return literal.dataType() instanceof StringType
+        && table.filters().getOrDefault(column, Set.of()).contains(literal.value().toString());
   }
 }

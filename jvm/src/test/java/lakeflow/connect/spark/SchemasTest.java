@@ -78,7 +78,7 @@ class SchemasTest {
   }
 
   private static TableDescription table(String name, String columns) {
-    return new TableDescription("s", name, ddl(columns).json(), "", null, Map.of());
+    return new TableDescription("s", name, ddl(columns).json(), "", null, Map.of(), Map.of());
   }
 
   private static StructType ddl(String columns) {
