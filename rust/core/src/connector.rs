@@ -106,6 +106,13 @@ pub trait Connector: Send + Sync {
             .table(read.table.as_str()))
     }
 
+    /// Lowest value of the field that the table is split by, where that is not the order; `None`: it
+    /// is not worth splitting, since one page holds all of it.
+    async fn lowest_split(&self, read: &ReadRequest) -> Result<Option<Cursor>> {
+        Err(Error::internal("the table says by what to split it, and not where that begins")
+            .table(read.table.as_str()))
+    }
+
     /// End of the feed now, for tables whose drains end there; or the place from which a token feed
     /// is read, asked for before its first read. A token feed without one begins with a listing.
     ///

@@ -27,8 +27,10 @@ pub use json::{JsonScalar, canonical_json};
 pub use metrics::{Metrics, MetricsSnapshot};
 pub use offset::{DeletesPlace, Feed, OFFSET_VERSION, Offset, PartKey, Pass, Position};
 pub use options::{OptionKind, OptionRole, OptionSpec, Options, Reach, Settings};
-pub use page::{Page, PageStream, Part, Pushdown, RawJson, ReadRequest, Records, Resume, Rows};
+pub use page::{
+    Page, PageStream, Part, Pushdown, RawJson, ReadRequest, Records, Resume, Rows, Within,
+};
 pub use schema::{Column, DataType, Encoding, EpochUnit, FieldPath, TableSchema};
 pub use secret::Secret;
 pub use source::{Context, Source};
-pub use table::{FilterBy, Ingestion, Order, Parents, Progress, TableSpec, Until};
+pub use table::{FilterBy, Ingestion, Order, Parents, Progress, SplitBy, TableSpec, Until};

@@ -123,6 +123,20 @@ pub struct Pushdown {
     pub filters: Vec<(String, String)>,
 }
 
+/// What a read wants of the field that its table is split by.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Within {
+    /// Values between these, both included; `None`: open.
+    Range {
+        /// Lowest value.
+        from: Option<Cursor>,
+        /// Highest value.
+        upto: Option<Cursor>,
+    },
+    /// Records that lack the field.
+    Null,
+}
+
 /// One range `(after, upto]` of one table; lookback is already in `after`. `None`: open.
 #[derive(Clone, Debug)]
 pub struct ReadRequest {
@@ -136,6 +150,8 @@ pub struct ReadRequest {
     pub after: Option<Cursor>,
     /// Inclusive upper bound.
     pub upto: Option<Cursor>,
+    /// Of the records in that range those that lie within this; `None`: all.
+    pub within: Option<Within>,
     /// The connector's own place to go on from.
     pub at: Option<Position>,
     /// Parents to read under.

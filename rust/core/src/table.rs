@@ -121,8 +121,6 @@ pub enum Progress {
         window: Duration,
         /// Whether the service sorts by `order`, ascending, inside a window.
         sorted: bool,
-        /// An unchanging field by which batch reads may be split.
-        split_by: Option<FieldPath>,
     },
     /// Whole walk; rows outside the range are left out. Safe points: the end, and any `At`.
     OnePass {
@@ -171,6 +169,20 @@ pub struct FilterBy {
     pub values: &'static [&'static str],
 }
 
+/// A field that never changes, by whose values a batch read is split over tasks.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SplitBy {
+    /// Its column path. Where it is that of the order, ranges of the order are read; else requests
+    /// say what is wanted of it, as [`Within`](crate::Within).
+    pub field: FieldPath,
+    /// How values compare.
+    pub kind: CursorKind,
+    /// Smallest difference the service can filter by.
+    pub step: Step,
+    /// Whether records may lack it; a request can then ask for those alone.
+    pub nullable: bool,
+}
+
 /// How a table is read under the parents that [`Connector::parts`](crate::Connector::parts) lists.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Parents {
@@ -195,6 +207,8 @@ pub struct TableSpec {
     pub deletes: Option<Progress>,
     /// Columns by which batch reads may ask for some of the rows only.
     pub filters: Vec<FilterBy>,
+    /// By what batch reads of its rows are split, if they can be.
+    pub split_by: Option<SplitBy>,
     /// Set if it is read under parents; `rows` then holds below each of them.
     pub parents: Option<Parents>,
     /// Whether the first read, which has no lower bound, walks another list than later reads and
@@ -209,7 +223,7 @@ pub struct TableSpec {
 }
 
 impl TableSpec {
-    /// A table without deletes, parents or positions.
+    /// A table without deletes, parents or positions, whose reads are not split.
     pub fn new(schema: TableSchema, ingestion: Ingestion, key: &[&str], rows: Progress) -> Self {
         Self {
             cursor: rows.order().and_then(|o| o.field.clone()),
@@ -219,6 +233,7 @@ impl TableSpec {
             rows,
             deletes: None,
             filters: Vec::new(),
+            split_by: None,
             parents: None,
             first_by_place: false,
             volatile: false,

@@ -4,6 +4,7 @@ use crate::changes;
 use crate::drain::{Drain, Start};
 use crate::emit::Emitter;
 use crate::filter::{Filter, Wanted};
+use crate::split::{self, Split};
 use crate::table::Table;
 use crate::walk::Step;
 use arrow::array::{BooleanArray, RecordBatch};
@@ -74,6 +75,32 @@ impl BatchReader {
         self
     }
 
+    /// Reads a part of the table only.
+    ///
+    /// # Errors
+    /// [`Internal`](lakeflow_core::ErrorKind::Internal) if it was planned for another table.
+    pub fn split(mut self, split: &Split) -> Result<Self> {
+        split.narrow(&self.table, &mut self.wanted)?;
+        Ok(self)
+    }
+
+    /// The parts in which `slots` tasks at once are to read this; one if it is small, limited, or
+    /// cannot be split.
+    ///
+    /// # Errors
+    /// What the source meets where it is asked for its beginning.
+    pub fn plan(&self, slots: usize) -> impl Future<Output = Result<Vec<Split>>> + Send + use<> {
+        let limited = self.cap.is_some() || self.wanted.pushed.limit.is_some();
+        let (table, wanted) = (self.table.clone(), self.wanted.clone());
+
+        async move {
+            if limited {
+                return Ok(vec![Split::default()]);
+            }
+            split::plan(&table, &wanted, slots).await
+        }
+    }
+
     /// Gives at most this many rows, held in memory, and says in column [`TRUNCATED`] whether the
     /// table has more.
     pub(crate) fn capped(mut self, rows: u64) -> Self {
@@ -138,7 +165,10 @@ impl BatchReader {
             }
         };
         while let Some(step) = drain.next().await? {
-            let Step::Page(delivery) = step else { continue };
+            let Step::Page(mut delivery) = step else { continue };
+            if let Some(within) = &self.wanted.within {
+                split::keep(within, &self.table, &mut delivery)?;
+            }
             self.emitter.push(&delivery)?;
             if let Some(batch) = self.emitter.take() {
                 self.drain = Some(drain);

@@ -134,7 +134,10 @@ impl Drain {
         reading.warnings = warnings;
         reading.wanted_from = wanted.from;
         reading.pushed = wanted.pushed;
-        if lead.order().is_some_and(|order| order.until == Until::Latest) {
+        reading.within = wanted.within;
+        if wanted.until.is_some() {
+            reading.until = wanted.until;
+        } else if lead.order().is_some_and(|order| order.until == Until::Latest) {
             match lead.connector.latest(&reading.request()).await? {
                 Latest::Value(value) => reading.until = Some(value),
                 Latest::At(_) => return Err(Error::internal("`latest` must be an order value")),
@@ -142,6 +145,10 @@ impl Drain {
         }
         if let Some(upto) = &wanted.upto {
             reading.lower_until(upto);
+        }
+        if let Some(bound) = &wanted.bound {
+            reading.lower_until(bound);
+            reading.exact = true;
         }
         let feed = Feed::begin(&mut reading).await?;
         let done = feed.is_empty();

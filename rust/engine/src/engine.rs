@@ -6,6 +6,7 @@ use crate::contents::Contents;
 use crate::description::TableDescription;
 use crate::operations::{self, Asked, READ_TABLE};
 use crate::options::{FRAMEWORK_OPTIONS, PLATFORM_OPTIONS, VIRTUAL_OPTIONS};
+use crate::split;
 use crate::stream::TableStream;
 use crate::table::Table;
 use crate::virtual_tables::{About, Virtual};
@@ -172,6 +173,7 @@ impl Engine {
         }
         let table = self.build(source, name, spec, connector.clone(), &context)?;
         let Progress::Children { feed, key, columns } = table.progress().clone() else {
+            split::check(&table)?;
             return Ok(table);
         };
         let parents = connector.table(&feed, settings).await.map_err(|e| e.table(&*feed))?;
@@ -180,7 +182,10 @@ impl Engine {
             return Err(Error::internal("children of children cannot be read").table(name));
         }
 
-        Ok(table.below(parents, &key, &columns))
+        let table = table.below(parents, &key, &columns);
+        split::check(&table)?;
+
+        Ok(table)
     }
 
     /// Options of the table that they name, checked.

@@ -2,7 +2,9 @@
 //! which rows there are.
 
 use crate::table::Table;
-use lakeflow_core::{Cursor, DataType, Feed, FieldPath, FilterBy, Instant, Order, Pushdown};
+use lakeflow_core::{
+    Cursor, DataType, Feed, FieldPath, FilterBy, Instant, Order, Pushdown, Within,
+};
 
 /// Zones differ by less than this, in nanoseconds: texts that are compared as texts may be so far
 /// from the order of their instants.
@@ -37,6 +39,12 @@ pub(crate) struct Wanted {
     pub(crate) from: Option<Cursor>,
     /// Highest order value, inclusive.
     pub(crate) upto: Option<Cursor>,
+    /// As `upto`, and nothing above it is delivered: another task reads that.
+    pub(crate) bound: Option<Cursor>,
+    /// What of the field that the table is split by.
+    pub(crate) within: Option<Within>,
+    /// Where the read ends, where that was pinned before.
+    pub(crate) until: Option<Cursor>,
     pub(crate) pushed: Pushdown,
 }
 

@@ -108,6 +108,13 @@ pub static FRAMEWORK_OPTIONS: &[OptionSpec] = &[
     )
     .default("4"),
     OptionSpec::new(
+        "numPartitions",
+        OptionKind::Integer { min: 1, max: 10_000 },
+        "Tasks that read a batch, see [reads by executors](reading.md#reads-by-executors); 1 \
+         reads it in one piece. Where nothing but the order divides the table and records move in \
+         it, changes during the read may be missing.",
+    ),
+    OptionSpec::new(
         "sliceStore",
         OptionKind::Text,
         "Folder for the slices of a stream, instead of one under the checkpoint.",

@@ -171,6 +171,7 @@ impl Pass {
         let mut leg = Reading::new(table.clone(), None, reading.salt, reading.streaming);
         leg.until.clone_from(&self.upto);
         leg.exact = reading.streaming && !token;
+        leg.within.clone_from(&reading.within);
         let known =
             parts.first().map(|part| reading.memory.places.get(Places::id(reading.salt, part)));
         let from = match known {

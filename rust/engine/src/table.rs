@@ -30,6 +30,8 @@ pub(crate) struct Table {
     pub(crate) tap_columns: Vec<Option<String>>,
     /// Index into `taps` of the order value.
     pub(crate) order_tap: Option<usize>,
+    /// Index into `taps` of the value that the table is split by, where that is not the order's.
+    pub(crate) split_tap: Option<usize>,
     /// Options that choose rows, name to value.
     pub(crate) scope: BTreeMap<String, String>,
     /// Where its parents come from, if they are the changed records of another table.
@@ -83,6 +85,7 @@ impl Table {
             taps: Vec::new(),
             tap_columns: Vec::new(),
             order_tap: None,
+            split_tap: None,
             scope,
             child_of: None,
             deletes: None,
@@ -93,6 +96,10 @@ impl Table {
         }
         if let Some(field) = table.order().and_then(|o| o.field.clone()) {
             table.order_tap = Some(table.tap(&field));
+        }
+        let order = table.order().and_then(|o| o.field.as_ref());
+        if let Some(by) = table.spec.split_by.clone().filter(|by| Some(&by.field) != order) {
+            table.split_tap = Some(table.tap(&by.field));
         }
 
         Ok(table)
@@ -234,6 +241,7 @@ impl Table {
             feed: self.feed,
             after: None,
             upto: None,
+            within: None,
             at,
             parts,
             page_rows: cap,

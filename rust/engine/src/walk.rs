@@ -6,7 +6,7 @@ use crate::state::Memory;
 use crate::table::Table;
 use lakeflow_core::{
     Comparable, Cursor, Error, Ingestion, Instant, Order, Page, PageStream, Part, Pass, Position,
-    Pushdown, ReadRequest, Result, Until, canonical_json,
+    Pushdown, ReadRequest, Result, Until, Within, canonical_json,
 };
 use std::sync::Arc;
 
@@ -118,6 +118,8 @@ pub(crate) struct Reading {
     pub(crate) wanted_from: Option<Cursor>,
     /// What the service may leave out.
     pub(crate) pushed: Pushdown,
+    /// What is wanted of the field that the table is split by.
+    pub(crate) within: Option<Within>,
 }
 
 impl Reading {
@@ -149,18 +151,21 @@ impl Reading {
             memory: Memory { seen, ..Memory::default() },
             wanted_from: None,
             pushed: Pushdown::default(),
+            within: None,
             table,
         }
     }
 
     /// Opens the pages of `[from, upto]`, both inclusive; `None`: open. They begin at the
-    /// connector's place if there is one.
+    /// connector's place if there is one. A batch that is open below gives the service no upper
+    /// bound either: that would leave out records without a value.
     pub(crate) fn open(&mut self, from: Option<&Cursor>, upto: Option<&Cursor>) -> PageStream {
         self.memory.seen.begin_reading();
         let step = self.table.order().map(|o| o.step);
         let after = from.map(|from| step.map_or_else(|| from.clone(), |step| from.moved(step, -1)));
+        let upto = upto.filter(|_| self.streaming || from.is_some()).cloned();
 
-        self.table.read(ReadRequest { after, upto: upto.cloned(), ..self.request() })
+        self.table.read(ReadRequest { after, upto, ..self.request() })
     }
 
     /// The upper bound of rows, if those past `until` are left to a later pass.
@@ -355,7 +360,7 @@ impl Reading {
     pub(crate) fn request(&self) -> ReadRequest {
         let request = self.table.request(self.at.clone(), self.parts.clone());
 
-        ReadRequest { pushed: self.pushed.clone(), ..request }
+        ReadRequest { pushed: self.pushed.clone(), within: self.within.clone(), ..request }
     }
 
     /// A parent vanished between listing and reading.

@@ -142,7 +142,7 @@ fn answer(call: Call) -> Result<Value> {
     })
 }
 
-fn metrics(snapshot: MetricsSnapshot) -> Value {
+pub(crate) fn metrics(snapshot: MetricsSnapshot) -> Value {
     let pairs = snapshot.pairs().into_iter();
     Value::Object(
         pairs.map(|(name, value)| (name.to_owned(), Value::from(value))).collect::<Map<_, _>>(),

@@ -1,14 +1,16 @@
 //! A read that runs as a task and hands over chunks.
 
 use crate::handles::READERS;
-use crate::request::Open;
-use crate::{panics, runtime};
+use crate::request::{Open, Wanted};
+use crate::{entry, panics, runtime};
 use bytes::Bytes;
 use futures::FutureExt;
 use lakeflow_arrow::IpcWriter;
 use lakeflow_core::{Error, ErrorKind, MetricsSnapshot, Options, Result};
-use lakeflow_engine::{Filter, Slice, SliceEnd, SliceRequest, TableStream};
-use serde_json::Value;
+use lakeflow_engine::{
+    BatchReader, Engine, Filter, Slice, SliceEnd, SliceRequest, Split, TableStream,
+};
+use serde_json::{Value, json};
 use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, MutexGuard};
 use std::time::Duration;
@@ -45,19 +47,13 @@ struct State {
     metrics: MetricsSnapshot,
 }
 
-/// What a batch read wants of its table.
-struct Wanted {
-    columns: Option<Vec<String>>,
-    limit: Option<u64>,
-    filters: Vec<Filter>,
-}
-
 /// What the task does.
 enum Job {
     Describe(Options),
     Outline(Options),
     Contents(Options, Vec<String>),
-    Batch(Options, Wanted),
+    Plan(Options, Wanted, usize),
+    Batch(Options, Wanted, Split),
     Stream(Options),
     Slice(Box<Slice>),
 }
@@ -73,9 +69,12 @@ impl Reader {
             Open::Contents { options, namespace } => {
                 Job::Contents(options.into_options(), namespace)
             }
-            Open::Batch { options, columns, limit, filters } => {
-                let filters = filters.into_iter().map(Filter::from).collect();
-                Job::Batch(options.into_options(), Wanted { columns, limit, filters })
+            Open::Plan { options, wanted, slots } => {
+                Job::Plan(options.into_options(), wanted, slots)
+            }
+            Open::Batch { options, wanted, split } => {
+                let split = split.as_ref().map(Split::from_json).transpose()?;
+                Job::Batch(options.into_options(), wanted, split.unwrap_or_default())
             }
             Open::Stream { options } => Job::Stream(options.into_options()),
             Open::Slice { stream, id, start, limit, single_drain, upto } => {
@@ -167,11 +166,14 @@ async fn work(job: Job, chunks: &Sender<Result<Bytes>>, state: &Mutex<State>) ->
         Job::Contents(options, namespace) => {
             send_json(chunks, &engine.contents(&options, &namespace).await?.to_json()).await
         }
-        Job::Batch(options, Wanted { columns, limit, filters }) => {
-            let mut reader = engine.batch(&options, columns).await?.filter(&filters);
-            if let Some(rows) = limit {
-                reader = reader.limit(rows);
-            }
+        Job::Plan(options, wanted, slots) => {
+            let reader = batch(&engine, &options, wanted).await?;
+            let splits: Vec<_> = reader.plan(slots).await?.iter().map(Split::to_json).collect();
+            let plan = json!({"splits": splits, "metrics": entry::metrics(reader.metrics())});
+            send_json(chunks, &plan).await
+        }
+        Job::Batch(options, wanted, split) => {
+            let mut reader = batch(&engine, &options, wanted).await?.split(&split)?;
             let mut ipc = IpcWriter::new(&reader.schema())?;
             send(chunks, ipc.schema_chunk()).await?;
             while let Some(batch) = reader.next().await? {
@@ -200,6 +202,17 @@ async fn work(job: Job, chunks: &Sender<Result<Bytes>>, state: &Mutex<State>) ->
             Ok(())
         }
     }
+}
+
+async fn batch(engine: &Engine, options: &Options, wanted: Wanted) -> Result<BatchReader> {
+    let Wanted { columns, limit, filters } = wanted;
+    let filters: Vec<_> = filters.into_iter().map(Filter::from).collect();
+    let reader = engine.batch(options, columns).await?.filter(&filters);
+
+    Ok(match limit {
+        Some(rows) => reader.limit(rows),
+        None => reader,
+    })
 }
 
 async fn send_json(chunks: &Sender<Result<Bytes>>, json: &Value) -> Result<()> {

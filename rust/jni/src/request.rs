@@ -3,6 +3,7 @@
 use lakeflow_core::{Error, Options, Result};
 use lakeflow_engine::{Comparison, Filter};
 use serde::Deserialize;
+use serde_json::Value;
 use std::collections::BTreeMap;
 
 /// A read to open; the answer is a handle.
@@ -24,16 +25,23 @@ pub enum Open {
         /// The namespace; empty for the root.
         namespace: Vec<String>,
     },
+    /// One chunk: `{"splits", "metrics"}`, in which a batch is to be read and what it cost to know.
+    Plan {
+        /// Options as the user gave them.
+        options: OptionMap,
+        /// What is wanted.
+        wanted: Wanted,
+        /// Tasks that run at once.
+        slots: usize,
+    },
     /// Chunks: the schema, then one record batch each.
     Batch {
         /// Options as the user gave them.
         options: OptionMap,
-        /// Columns that are wanted, in order; `null`: all.
-        columns: Option<Vec<String>>,
-        /// Rows that are enough; `null`: all.
-        limit: Option<u64>,
-        /// Filters that the caller checks again.
-        filters: Vec<Condition>,
+        /// What is wanted.
+        wanted: Wanted,
+        /// One of a plan's splits; `null`: the whole read.
+        split: Option<Value>,
     },
     /// No chunk: the end says that slices can be opened.
     Stream {
@@ -55,6 +63,18 @@ pub enum Open {
         /// Offset text past which nothing is wanted, for a batch whose rows are lost.
         upto: Option<String>,
     },
+}
+
+/// What a batch read wants of its table.
+#[derive(Debug, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Wanted {
+    /// Columns, in order; `null`: all.
+    pub columns: Option<Vec<String>>,
+    /// Rows that are enough; `null`: all.
+    pub limit: Option<u64>,
+    /// Filters that the caller checks again.
+    pub filters: Vec<Condition>,
 }
 
 /// A column compared with a value.
@@ -185,10 +205,10 @@ mod tests {
     #[test]
     fn options_keep_their_spelling_and_are_not_shown() {
         let json = r#"{"kind": "batch", "options": {"sourceName": "x", "Token": "canary"},
-            "limit": null, "filters": []}"#;
+            "wanted": {"columns": null, "limit": null, "filters": []}, "split": null}"#;
         let open: Open = parse(json.as_bytes()).unwrap();
         assert!(!format!("{open:?}").contains("canary"));
-        let Open::Batch { options, columns: None, .. } = open else { panic!("{open:?}") };
+        let Open::Batch { options, split: None, .. } = open else { panic!("{open:?}") };
         let options = options.into_options();
         assert_eq!(options.iter().collect::<Vec<_>>(), [("sourceName", "x"), ("Token", "canary")]);
     }

@@ -43,12 +43,8 @@ pub(crate) fn spec(table: &str, options: &Settings) -> Result<TableSpec> {
         ..Order::stated(CursorKind::EpochSeconds, Step::SECOND).settle(settle).lookback(lookback)
     };
     let ascending = |order| Progress::Ascending { order, restart_pages: 1 };
-    let windows = |order| Progress::Windows {
-        order,
-        window: Duration::from_secs(10),
-        sorted: false,
-        split_by: None,
-    };
+    let windows =
+        |order| Progress::Windows { order, window: Duration::from_secs(10), sorted: false };
     let token = |order| Progress::Token { order, life: LIFE };
     let rows = match table {
         "descending" | "append_descending" | "below_descending" => Progress::Descending { order },

@@ -9,9 +9,9 @@ use async_trait::async_trait;
 use bytes::Bytes;
 use futures::stream;
 use lakeflow_core::{
-    Clock, Column, Connector, Context, CursorKind, DataType, Error, Feed, FieldPath, Ingestion,
-    Instant, OptionKind, OptionSpec, Order, Page, PageStream, Progress, ReadRequest, Records,
-    Result, Settings, Source, Step, TableSchema, TableSpec, Until,
+    Clock, Column, Connector, Context, Cursor, CursorKind, DataType, Error, Feed, FieldPath,
+    Ingestion, Instant, OptionKind, OptionSpec, Order, Page, PageStream, Progress, ReadRequest,
+    Records, Result, Settings, Source, SplitBy, Step, TableSchema, TableSpec, Until, Within,
 };
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
@@ -109,6 +109,12 @@ impl ListService {
         remove(&mut lock(&self.rows), id, at);
     }
 
+    /// Adds or changes a record that was created at `created`, which only table `created` shows.
+    pub fn create(&self, id: &str, created: Option<&str>, at: &str, n: i64) {
+        let row = json!({"id": id, "at": at, "n": n, "created": created});
+        put(&mut lock(&self.rows), id, row);
+    }
+
     /// Records in no particular order.
     pub fn rows(&self) -> Vec<Value> {
         lock(&self.rows).iter().filter(|row| !is_deleted(row)).cloned().collect()
@@ -125,9 +131,18 @@ impl ListService {
     }
 
     /// Requests since the last call, each as `(since,page) -> ids`, or `(since..upto,page) -> ids`
-    /// where there is an upper bound; `–` for no bound.
+    /// where there is an upper bound, after `[from..upto]` of the creation where that is bounded; `–`
+    /// for no bound.
     pub fn take_log(&self) -> Vec<String> {
         std::mem::take(&mut *lock(&self.log))
+    }
+
+    fn lowest(&self, field: &str) -> Result<Option<Cursor>> {
+        let rows = lock(&self.rows);
+        let lowest =
+            rows.iter().filter(|row| !is_deleted(row)).filter_map(|row| row[field].as_str()).min();
+
+        lowest.map(|lowest| Cursor::parse(CursorKind::Instant, lowest)).transpose()
     }
 
     fn answer(&self, ask: &Ask, page: usize) -> Result<Page> {
@@ -140,7 +155,10 @@ impl ListService {
             .iter()
             .filter(|row| is_deleted(row) == ask.deletes)
             .map(|row| (row["at"].as_str().and_then(Instant::parse), row.clone()))
-            .filter(|(at, _)| self.flaw == Some(Flaw::IgnoresBounds) || ask.wants(*at))
+            .filter(|(at, row)| {
+                let ignores = self.flaw == Some(Flaw::IgnoresBounds);
+                ignores || (ask.wants(*at) && ask.wants_created(row))
+            })
             .collect();
         list.sort_by_key(|(at, row)| {
             let at = at.filter(|_| !ask.by_id);
@@ -154,7 +172,7 @@ impl ListService {
         let time = |at: Instant| at.to_rfc3339(0)[11..19].to_owned();
         let since = ask.since.map_or("–".to_owned(), time);
         let upto = ask.upto.map_or(String::new(), |upto| format!("..{}", time(upto)));
-        let of = if ask.deletes { "deletes " } else { "" };
+        let of = if ask.deletes { "deletes " } else { "" }.to_owned() + &ask.shown_within();
         lock(&self.log).push(format!("{of}({since}{upto},{page}) -> {}", ids.join(" ")));
         let body = serde_json::to_vec(&rows).map_err(|e| Error::internal("json").source(e))?;
         let mut answer = Page::of(Records::array(Bytes::from(body)));
@@ -171,9 +189,17 @@ impl ListService {
 
 /// Adds or changes a record in a list, for hooks.
 pub fn upsert(rows: &mut Vec<Value>, id: &str, at: Option<&str>, n: i64) {
-    let row = json!({"id": id, "at": at, "n": n});
+    put(rows, id, json!({"id": id, "at": at, "n": n}));
+}
+
+fn put(rows: &mut Vec<Value>, id: &str, mut row: Value) {
     match rows.iter_mut().find(|r| r["id"] == id && !is_deleted(r)) {
-        Some(old) => *old = row,
+        Some(old) => {
+            if let Some(created) = old.get("created") {
+                row["created"] = created.clone();
+            }
+            *old = row;
+        }
         None => rows.push(row),
     }
 }
@@ -192,12 +218,37 @@ pub fn is_deleted(row: &Value) -> bool {
 struct Ask {
     since: Option<Instant>,
     upto: Option<Instant>,
+    within: Option<Within>,
     per_page: usize,
     by_id: bool,
     deletes: bool,
 }
 
 impl Ask {
+    fn wants_created(&self, row: &Value) -> bool {
+        let created = row["created"].as_str().and_then(Instant::parse);
+        let bound = |bound: &Option<Cursor>| bound.as_ref().and_then(Cursor::instant);
+        match &self.within {
+            None => true,
+            Some(Within::Null) => created.is_none(),
+            Some(Within::Range { from, upto }) => created.is_some_and(|created| {
+                bound(from).is_none_or(|from| created >= from)
+                    && bound(upto).is_none_or(|upto| created <= upto)
+            }),
+        }
+    }
+
+    fn shown_within(&self) -> String {
+        let time = |bound: &Option<Cursor>| {
+            bound.as_ref().map_or("–".to_owned(), |bound| bound.raw()[11..19].to_owned())
+        };
+        match &self.within {
+            None => String::new(),
+            Some(Within::Null) => "[null]".to_owned(),
+            Some(Within::Range { from, upto }) => format!("[{}..{}]", time(from), time(upto)),
+        }
+    }
+
     fn wants(&self, at: Option<Instant>) -> bool {
         let Some(at) = at else {
             return self.since.is_none() && self.upto.is_none();
@@ -218,7 +269,8 @@ fn build(context: &Context) -> Result<Arc<dyn Connector>> {
 
 /// `rows`: cdc by id; `events`: append without a key; `keyed`: append by id; `windows` and
 /// `sorted_windows`: cdc by windows; `pass`: cdc in one pass; `all`: a snapshot; `changing`: cdc with
-/// deletes by id, `archiving`: by windows, with deletes in one pass.
+/// deletes by id, `archiving`: by windows, with deletes in one pass; `created`: as `rows`,
+/// split by the creation.
 const TABLES: &[&str] = &[
     "rows",
     "events",
@@ -229,6 +281,7 @@ const TABLES: &[&str] = &[
     "all",
     "changing",
     "archiving",
+    "created",
 ];
 
 #[async_trait]
@@ -247,10 +300,10 @@ impl Connector for ListConnector {
             lookback: seconds("lookback_seconds"),
         };
         let window = seconds("window_seconds");
-        let windows = |order, sorted| Progress::Windows { order, window, sorted, split_by: None };
+        let windows = |order, sorted| Progress::Windows { order, window, sorted };
         let ascending = |order| Progress::Ascending { order, restart_pages: 1 };
         let (ingestion, key, progress): (_, &[&str], _) = match table {
-            "rows" => (Ingestion::Cdc, &["id"], ascending(order)),
+            "rows" | "created" => (Ingestion::Cdc, &["id"], ascending(order)),
             "events" => (Ingestion::Append, &[], ascending(order)),
             "keyed" => (Ingestion::Append, &["id"], ascending(order)),
             "windows" => (Ingestion::Cdc, &["id"], windows(order, false)),
@@ -261,12 +314,23 @@ impl Connector for ListConnector {
             "archiving" => (Ingestion::CdcWithDeletes, &["id"], windows(order, false)),
             _ => return Err(Error::table_not_found(table, TABLES)),
         };
-        let schema = TableSchema::new(vec![
+        let mut columns = vec![
             Column::new("id", DataType::String).required(),
             Column::new("at", DataType::String),
             Column::new("n", DataType::Long),
-        ]);
-        let mut spec = TableSpec::new(schema, ingestion, key, progress);
+        ];
+        let created = table == "created";
+        if created {
+            columns.push(Column::new("created", DataType::String));
+        }
+        let mut spec = TableSpec::new(TableSchema::new(columns), ingestion, key, progress);
+        let splits = created || ingestion == Ingestion::Append;
+        spec.split_by = splits.then(|| SplitBy {
+            field: FieldPath::field(if created { "created" } else { "at" }),
+            kind: CursorKind::Instant,
+            step: Step::SECOND,
+            nullable: created,
+        });
         let order = Order { lookback: Duration::ZERO, ..Order::instants("at", Step::SECOND) };
         spec.deletes = match table {
             "changing" => Some(ascending(order)),
@@ -278,13 +342,14 @@ impl Connector for ListConnector {
     }
 
     fn read_table(&self, read: ReadRequest) -> PageStream {
-        let instant = |c: &Option<lakeflow_core::Cursor>| c.as_ref().and_then(|c| c.instant());
+        let instant = |c: &Option<Cursor>| c.as_ref().and_then(|c| c.instant());
         let deletes = read.feed == Feed::Deletes;
         let by_id = read.table == "pass" || (read.table == "archiving" && deletes);
         let windows = read.table.ends_with("windows") || read.table == "archiving";
         let ask = Ask {
             since: instant(&read.after).filter(|_| !by_id).map(|i| i.plus_nanos(1_000_000_000)),
             upto: instant(&read.upto).filter(|_| windows && !deletes),
+            within: read.within,
             per_page: usize::try_from(read.options.integer("per_page").unwrap_or(100)).unwrap_or(1),
             by_id,
             deletes,
@@ -304,11 +369,17 @@ impl Connector for ListConnector {
         self.read_table(read)
     }
 
-    async fn oldest(&self, _read: &ReadRequest) -> Result<Option<lakeflow_core::Cursor>> {
-        let rows = lock(&self.0.rows);
-        let rows = rows.iter().filter(|row| !is_deleted(row));
-        let oldest = rows.filter_map(|r| r["at"].as_str()).min();
-        oldest.map(|at| lakeflow_core::Cursor::parse(CursorKind::Instant, at)).transpose()
+    async fn oldest(&self, _read: &ReadRequest) -> Result<Option<Cursor>> {
+        self.0.lowest("at")
+    }
+
+    async fn lowest_split(&self, read: &ReadRequest) -> Result<Option<Cursor>> {
+        let one_page = read.options.integer("per_page").unwrap_or(100).unsigned_abs();
+        if lock(&self.0.rows).len() as u64 <= one_page {
+            return Ok(None);
+        }
+
+        self.0.lowest("created")
     }
 }
 

@@ -11,7 +11,7 @@ use async_trait::async_trait;
 use discovery::Discovered;
 use lakeflow_core::{
     Connector, Cursor, CursorKind, Error, Ingestion, OptionKind, OptionSpec, Order, PageStream,
-    Progress, ReadRequest, Result, Settings, Source, Step, TableSpec,
+    Progress, ReadRequest, Result, Settings, Source, SplitBy, Step, TableSpec,
 };
 use std::sync::Arc;
 use std::time::Duration;
@@ -80,7 +80,6 @@ impl Connector for Example {
                 order: Order::instants("updated_at", Step::MICROSECOND),
                 window: Duration::from_secs(window),
                 sorted: true,
-                split_by: None,
             };
             return Ok(TableSpec::new(discovery::metrics(), Ingestion::Cdc, &["metric_id"], rows));
         }
@@ -102,6 +101,14 @@ impl Connector for Example {
         };
         let rows = cursor.as_deref().map_or(Progress::Snapshot, ascending);
         let mut spec = TableSpec::new(schema, ingestion, &key, rows);
+        // Events never change, nor does the time of one.
+        spec.split_by =
+            spec.cursor.clone().filter(|_| ingestion == Ingestion::Append).map(|field| SplitBy {
+                field,
+                kind: CursorKind::Instant,
+                step: Step::MICROSECOND,
+                nullable: false,
+            });
         if ingestion == Ingestion::CdcWithDeletes {
             spec.deletes = cursor.as_deref().map(ascending);
         }
@@ -120,7 +127,8 @@ impl Connector for Example {
     }
 
     async fn oldest(&self, read: &ReadRequest) -> Result<Option<Cursor>> {
-        let text = self.api.first_cursor(&read.table, "updated_at").await?;
+        let field = if read.table == "events" { "created_at" } else { "updated_at" };
+        let text = self.api.first_cursor(&read.table, field).await?;
         text.map(|text| Cursor::parse(CursorKind::Instant, &text)).transpose()
     }
 }

@@ -138,7 +138,12 @@ impl Connector for GitHub {
     }
 
     async fn oldest(&self, read: &ReadRequest) -> Result<Option<Cursor>> {
-        api::oldest_commit(&self.client, TABLES.get("commits")?, read).await
+        match TABLES.get(&read.table)? {
+            commits if commits.name() == "commits" => {
+                api::oldest_commit(&self.client, commits, read).await
+            }
+            table => table.oldest(&self.client, read).await,
+        }
     }
 }
 

@@ -84,6 +84,7 @@ pub(super) const TABLES: Tables = Tables(&[
         .windows(COMMITTED)
         .since("since", Bound::Inclusive, SECONDS)
         .until("until", Bound::Inclusive, SECONDS)
+        .split_by_order()
         .empty_on(EMPTY_REPOSITORY)
         .columns(REPOSITORY),
     list("assignees", "/repos/{owner}/{repo}/assignees", schemas::assignees)

@@ -38,6 +38,7 @@ pub(super) const TABLES: Tables = Tables(&[
         ])
         .since("since_create_time", Bound::Exclusive, SPELLING)
         .until("before_create_time", Bound::Exclusive, SPELLING)
+        .split_by_order()
         .rows("campaigns"),
     paged(Table::new("reports", "/reports", schemas::reports))
         .cdc(&["id"], "send_time")

@@ -12,8 +12,8 @@ mod tables;
 
 use async_trait::async_trait;
 use lakeflow_core::{
-    Connector, OptionKind, OptionSpec, PageStream, Part, PartStream, ReadRequest, Result, Settings,
-    Source, TableSpec,
+    Connector, Cursor, OptionKind, OptionSpec, PageStream, Part, PartStream, ReadRequest, Result,
+    Settings, Source, TableSpec,
 };
 use lakeflow_http::Client;
 use serde::Deserialize;
@@ -97,6 +97,10 @@ impl Connector for Shopify {
             Ok(table) => table.pages(&self.client, &read),
             Err(error) => PageStream::error(error),
         }
+    }
+
+    async fn lowest_split(&self, read: &ReadRequest) -> Result<Option<Cursor>> {
+        TABLES.get(&read.table)?.lowest_split(&self.client, read).await
     }
 
     /// Locations, for inventory levels.

@@ -2,10 +2,21 @@
 
 use super::{api, schemas};
 use lakeflow_core::{CursorKind, Step};
-use lakeflow_http::rest::{Bound, By, Filter, Paging, Spelling, Table, Tables};
+use lakeflow_http::rest::{Bound, By, Filter, Paging, Spelling, Split, Table, Tables};
 
 /// Changes are stamped in whole seconds.
 const BY: By = By::instants("updated_at", Step::SECOND);
+
+const SECONDS: Spelling = Spelling::Rfc3339 { digits: 0 };
+
+const CREATED: Split = Split::instants(
+    "created_at",
+    Step::SECOND,
+    ("created_at_min", "created_at_max"),
+    Bound::Inclusive,
+    SECONDS,
+    ("order", "created_at asc"),
+);
 
 /// Pages of orders that are read by their links, which lead on from the last order whatever moves
 /// meanwhile: as many orders may share one second.
@@ -46,7 +57,7 @@ pub(super) const TABLES: Tables = Tables(&[
     .one_pass(BY)
     .under_parents(LOCATIONS_PER_REQUEST)
     .query(&[("location_ids", "{parents}")])
-    .since("updated_at_min", Bound::Inclusive, Spelling::Rfc3339 { digits: 0 })
+    .since("updated_at_min", Bound::Inclusive, SECONDS)
     .page_size("limit", 250)
     .paging(Paging::Link)
     .rows("inventory_levels"),
@@ -81,7 +92,7 @@ const fn table(name: &'static str, path: &'static str, schema: Schema) -> Table 
 
 /// A list sorted by change.
 const fn changes(name: &'static str, path: &'static str, schema: Schema) -> Table {
-    sorted(table(name, path, schema).cdc(&["id"], "updated_at"), BY, 1)
+    sorted(table(name, path, schema).cdc(&["id"], "updated_at"), BY, 1).split_by(CREATED)
 }
 
 /// Records inside orders, ordered by the change of their order, which their own change moves.
@@ -94,7 +105,7 @@ const fn embedded(name: &'static str, schema: Schema) -> Table {
 const fn sorted(table: Table, by: By, restart_pages: u32) -> Table {
     table
         .ascending(by, restart_pages)
-        .since("updated_at_min", Bound::Inclusive, Spelling::Rfc3339 { digits: 0 })
+        .since("updated_at_min", Bound::Inclusive, SECONDS)
         .page_size("limit", 250)
         .paging(Paging::Link)
 }

@@ -29,12 +29,16 @@ impl Tables {
             let schema = (table.schema)();
             let columns = table.columns.iter().map(|(name, _)| *name);
             let columns = columns.chain(table.filters.iter().map(|filter| filter.column));
-            let paths = table.key.iter().copied().chain(table.cursor).chain(columns);
+            let split = table.split.map(|split| split.field);
+            let paths = table.key.iter().copied().chain(table.cursor).chain(columns).chain(split);
             for path in paths {
                 let first = path.split('.').next().unwrap_or(path);
                 if schema.column(first).is_none() {
                     found(format!("the schema has no column '{path}'"));
                 }
+            }
+            if table.splits_by_order && table.by.is_none_or(|by| by.field.is_none()) {
+                found("it is split by an order that rows lack".to_owned());
             }
             match table.reading {
                 Reading::Children { feed, .. } if self.get(feed).is_err() => {

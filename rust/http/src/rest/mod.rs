@@ -34,6 +34,7 @@ mod paging;
 mod parents;
 mod permitted;
 mod request;
+mod split;
 mod table;
 mod template;
 
@@ -41,6 +42,7 @@ pub use order::By;
 pub use paging::Paging;
 pub use permitted::if_permitted;
 pub use request::{Bound, Spelling};
+pub use split::Split;
 pub use table::{Filter, Table, Tables};
 pub use template::fill;
 

@@ -53,7 +53,7 @@ impl Table {
 }
 
 /// The text or number at `place`.
-fn text_at(row: &Value, place: &FieldPath) -> Option<String> {
+pub(super) fn text_at(row: &Value, place: &FieldPath) -> Option<String> {
     match place.segments().try_fold(row, |value, name| value.get(name))? {
         Value::String(text) => Some(text.clone()),
         Value::Number(number) => Some(number.to_string()),

@@ -47,6 +47,7 @@ pub(super) fn whole(read: &ReadRequest) -> ReadRequest {
     ReadRequest {
         after: None,
         upto: None,
+        within: None,
         at: None,
         parts: Vec::new(),
         page_rows: None,

@@ -125,6 +125,9 @@ impl Table {
         if let (Some(until), Some(upto)) = (&self.until, &read.upto) {
             request = request.query(until.name, until.upper(upto, step)?);
         }
+        if let (Some(split), Some(within)) = (&self.split, &read.within) {
+            request = split.bounded(request, within)?;
+        }
 
         Ok(self.finished(request, read))
     }
@@ -150,7 +153,7 @@ impl Table {
             request = request.query(name, page_size(name, max, read));
         }
         if let (Some(name), Some(columns)) = (self.selects, &read.pushed.columns) {
-            request = request.query(name, self.selected(columns).join(","));
+            request = request.query(name, self.selected(columns, read).join(","));
         }
         match self.empty_on {
             Some(status) => request.accept(status),
@@ -159,15 +162,16 @@ impl Table {
     }
 
     /// The fields of a record that `columns` come from, and those that the engine reads by.
-    fn selected(&self, columns: &[String]) -> Vec<String> {
+    fn selected(&self, columns: &[String], read: &ReadRequest) -> Vec<String> {
         let schema = (self.schema)();
         let order = self.by.and_then(|by| by.field).or(self.cursor);
         let sent = |name: &&str| {
             schema.column(name).is_some() && self.columns.iter().all(|(column, _)| column != name)
         };
         let wanted = columns.iter().map(String::as_str).filter(sent);
+        let split = self.split.filter(|_| read.within.is_some()).map(|split| split.field);
         let mut fields = Vec::new();
-        for path in wanted.chain(self.key.iter().copied()).chain(order) {
+        for path in wanted.chain(self.key.iter().copied()).chain(order).chain(split) {
             let place = schema.place_of(&field_path(path));
             if let Some(field) = place.segments().next()
                 && !fields.iter().any(|known| known == field)

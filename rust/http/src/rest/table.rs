@@ -3,12 +3,13 @@
 use super::order::By;
 use super::paging::{More, Paging, Stated};
 use super::request::{Bound, Parameter, Spelling};
+use super::split::Split;
 use super::template::{self, fill};
 use crate::paginate::{Next, Parsed, pages, pages_ahead};
-use crate::{Client, Response, envelope};
+use crate::{Client, Request, Response, envelope};
 use lakeflow_core::{
     Error, FieldPath, FilterBy, Ingestion, Page, PageStream, Parents, Progress, ReadRequest,
-    Records, Result, Rows, Settings, TableSchema, TableSpec,
+    Records, Result, Rows, Settings, SplitBy, TableSchema, TableSpec,
 };
 use serde_json::Value;
 use std::sync::OnceLock;
@@ -83,6 +84,8 @@ pub struct Table {
     pub(super) cursor: Option<&'static str>,
     pub(super) by: Option<By>,
     pub(super) reading: Reading,
+    pub(super) split: Option<Split>,
+    pub(super) splits_by_order: bool,
     pub(super) parents: Option<Parents>,
     pub(super) first_by_place: bool,
     pub(super) volatile: bool,
@@ -122,6 +125,8 @@ impl Table {
             cursor: None,
             by: None,
             reading: Reading::Snapshot,
+            split: None,
+            splits_by_order: false,
             parents: None,
             first_by_place: false,
             volatile: false,
@@ -242,6 +247,18 @@ impl Table {
         columns: &'static [(&'static str, &'static str)],
     ) -> Self {
         self.reading = Reading::Children { feed, key, columns };
+        self
+    }
+
+    /// Batch reads are split by a field of its own.
+    pub const fn split_by(mut self, split: Split) -> Self {
+        self.split = Some(split);
+        self
+    }
+
+    /// Batch reads are split by the order, whose values never change.
+    pub const fn split_by_order(mut self) -> Self {
+        self.splits_by_order = true;
         self
     }
 
@@ -412,6 +429,7 @@ impl Table {
         let open = self.filters.iter().filter(|filter| self.is_open(filter, settings));
         let filters = open.map(|f| FilterBy { column: f.column.to_owned(), values: f.values });
         spec.filters = filters.collect();
+        spec.split_by = self.splits(settings);
         spec.parents = self.parents;
         spec.first_by_place = self.first_by_place;
         spec.volatile = self.volatile;
@@ -431,6 +449,15 @@ impl Table {
         said.is_none_or(|value| value == filter.any)
     }
 
+    fn splits(&self, settings: &Settings) -> Option<SplitBy> {
+        if !self.splits_by_order {
+            return self.split.map(|split| split.spec());
+        }
+        let order = self.by?.order(settings);
+
+        Some(SplitBy { field: order.field?, kind: order.kind, step: order.step, nullable: false })
+    }
+
     fn progress(&self, settings: &Settings) -> Progress {
         let order = self.by.map(|by| by.order(settings));
         match (self.reading, order) {
@@ -447,7 +474,7 @@ impl Table {
             (Reading::Descending, Some(order)) => Progress::Descending { order },
             (Reading::Windows { sorted }, Some(order)) => {
                 let window = settings.seconds("window_seconds").unwrap_or(DAY);
-                Progress::Windows { order, window, sorted, split_by: None }
+                Progress::Windows { order, window, sorted }
             }
             (Reading::OnePass, Some(order)) => Progress::OnePass { order },
         }
@@ -455,23 +482,30 @@ impl Table {
 
     /// The pages of `read`.
     pub fn pages(&self, client: &Client, read: &ReadRequest) -> PageStream {
-        let table = *self;
-        let read = read.clone();
-        match self.request(&read) {
-            Ok(first) => {
-                let (client, paginator) = (client.clone(), self.paginator());
-                let ahead = self.ahead(&read);
-                let began = OnceLock::new();
-                let parse = move |response: &Response| {
-                    let began = response.date.map(|date| *began.get_or_init(|| date));
-                    table.ended(table.parse(response, &read)?, began)
-                };
-                match ahead {
-                    0 => pages(client, first, paginator, parse),
-                    pages => pages_ahead(client, first, paginator, pages, parse),
-                }
-            }
+        match self.request(read) {
+            Ok(first) => self.pages_from(client, first, read.clone()),
             Err(error) => PageStream::error(error.table(self.name)),
+        }
+    }
+
+    /// The pages of `read` that begin with the answer to `first`.
+    pub(super) fn pages_from(
+        &self,
+        client: &Client,
+        first: Request,
+        read: ReadRequest,
+    ) -> PageStream {
+        let table = *self;
+        let (client, paginator) = (client.clone(), self.paginator());
+        let ahead = self.ahead(&read);
+        let began = OnceLock::new();
+        let parse = move |response: &Response| {
+            let began = response.date.map(|date| *began.get_or_init(|| date));
+            table.ended(table.parse(response, &read)?, began)
+        };
+        match ahead {
+            0 => pages(client, first, paginator, parse),
+            pages => pages_ahead(client, first, paginator, pages, parse),
         }
     }
 

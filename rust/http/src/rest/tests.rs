@@ -1,10 +1,10 @@
-use super::{Bound, By, Filter, Paging, Spelling, Table, Tables};
+use super::{Bound, By, Filter, Paging, Spelling, Split, Table, Tables};
 use crate::paginate::{Next, Parsed};
 use bytes::Bytes;
 use lakeflow_core::{
     Column, Cursor, CursorKind, DataType, ErrorKind, Feed, FieldPath, Ingestion, Instant,
     JsonScalar, OptionKind, OptionSpec, Options, Order, Page, Part, Position, Progress, Pushdown,
-    ReadRequest, Records, Settings, Source, Step, TableSchema, Until,
+    ReadRequest, Records, Settings, Source, Step, TableSchema, Until, Within,
 };
 use std::sync::Arc;
 use std::time::Duration;
@@ -54,6 +54,7 @@ fn read(options: &[(&str, &str)], range: (Option<&str>, Option<&str>)) -> ReadRe
         feed: Feed::Rows,
         after: range.0.map(cursor),
         upto: range.1.map(cursor),
+        within: None,
         at: None,
         parts: Vec::new(),
         page_rows: None,
@@ -156,6 +157,42 @@ fn a_wanted_value_takes_the_place_of_an_option_that_leaves_it_open() {
     assert_eq!(wanting(&[]), "t state=all sort=asc");
     assert_eq!(wanting(&[("project", "open")]), "t sort=asc state=open");
     assert_eq!(wanting(&[("changed", "now")]), "t state=all sort=asc when=now");
+}
+
+#[test]
+fn splits_are_asked_for_by_their_bounds() {
+    const SPLIT: Split = Split::instants(
+        "project",
+        Step::SECOND,
+        ("made_min", "made_max"),
+        Bound::Inclusive,
+        Spelling::Rfc3339 { digits: 0 },
+        ("sort", "made"),
+    );
+    let table = Table::new("t", "/t", schema)
+        .cdc(&["id"], "changed")
+        .ascending(BY, 1)
+        .since("since", Bound::Inclusive, Spelling::EpochSeconds)
+        .selects("fields")
+        .split_by(SPLIT);
+    let (nine, ten) = (Some("2031-03-01T09:00:00Z"), Some("2031-03-01T10:00:00Z"));
+    let cursor =
+        |text: Option<&str>| text.map(|text| Cursor::parse(CursorKind::Instant, text).unwrap());
+    let within = |from, upto| {
+        let within = Some(Within::Range { from: cursor(from), upto: cursor(upto) });
+        let columns = Some(vec!["id".to_owned()]);
+        let pushed = Pushdown { columns, ..Pushdown::default() };
+        shown(&table, &ReadRequest { within, pushed, ..read(&[], (nine, None)) })
+    };
+    let fields = "fields=id,changed,project";
+
+    assert_eq!(
+        within(nine, ten),
+        format!("t since=1930122001 made_min={} made_max={} {fields}", nine.unwrap(), ten.unwrap())
+    );
+    assert_eq!(within(None, ten), format!("t since=1930122001 made_max={} {fields}", ten.unwrap()));
+    let by = table.spec(&Settings::resolve(&Options::new(), [], &[]).unwrap()).split_by.unwrap();
+    assert_eq!((by.field.to_string(), by.nullable), ("project".to_owned(), false));
 }
 
 #[test]
@@ -282,7 +319,7 @@ fn rows_say_how_the_engine_reads() {
 
     let table = Table::new("t", "/t", schema).append(&["id"]).windows(BY.settle(60));
     let window = Duration::from_secs(9);
-    let windows = Progress::Windows { order, window, sorted: false, split_by: None };
+    let windows = Progress::Windows { order, window, sorted: false };
     assert_eq!(table.spec(&settings).rows, windows);
     assert_eq!(table.spec(&settings).cursor, None);
 }

@@ -2,7 +2,7 @@
 
 use super::server::{Script, Server, json};
 use super::{client, facts};
-use crate::rest::{Bound, By, Paging, Spelling, Table, Tables};
+use crate::rest::{Bound, By, Paging, Spelling, Split, Table, Tables};
 use lakeflow_core::{
     Column, DataType, ErrorKind, Feed, Options, Part, Pushdown, ReadRequest, Settings, Step,
     TableSchema,
@@ -38,6 +38,7 @@ fn read() -> ReadRequest {
         feed: Feed::Rows,
         after: None,
         upto: None,
+        within: None,
         at: None,
         parts: vec![Part::new("other")],
         page_rows: Some(1),
@@ -104,6 +105,27 @@ async fn the_oldest_value_is_the_first_of_a_sorted_list_and_the_least_of_another
         assert_eq!(oldest.unwrap().raw(), expected);
         assert_eq!(server.targets(), requests);
     }
+}
+
+#[tokio::test]
+async fn the_lowest_value_of_a_split_is_that_of_the_first_page() {
+    const SPLIT: Split = Split::instants(
+        "at",
+        Step::SECOND,
+        ("from", "to"),
+        Bound::Inclusive,
+        Spelling::EpochSeconds,
+        ("sort", "at"),
+    );
+    let server = Server::start(three_rows).await;
+    let table = bounded("sorted").sorted_windows(BY).split_by(SPLIT);
+    let lowest = table.lowest_split(&client(&server.url), &read()).await.unwrap();
+    assert_eq!(lowest.unwrap().raw(), "2031-03-01T12:00:00+02:00");
+    assert_eq!(server.targets(), ["/list?count=2&sort=at"]);
+
+    let one_page = Server::start(|_, _| json(r#"{"rows": [], "total": 0}"#)).await;
+    let lowest = table.lowest_split(&client(&one_page.url), &read()).await.unwrap();
+    assert_eq!(lowest, None);
 }
 
 #[tokio::test]

@@ -4,8 +4,8 @@ use crate::entry::{Change, Count, Entry, TableCase};
 use crate::rows::{Row, rows_of};
 use bytes::Bytes;
 use lakeflow_core::{
-    Clock, Connector, Context, Error, Instant, ManualClock, Metrics, Offset, Options, Result,
-    Settings,
+    Clock, Connector, Context, Error, ErrorKind, Instant, ManualClock, Metrics, Offset, Options,
+    Result, Settings,
 };
 use lakeflow_engine::{
     BatchReader, Comparison, Engine, FRAMEWORK_OPTIONS, Filter, PLATFORM_OPTIONS, SliceRequest,
@@ -188,6 +188,24 @@ impl Bench {
     ) -> Result<Vec<Row>> {
         let columns = columns.map(<[String]>::to_vec);
         collect(self.engine.batch(&self.options(more), columns).await?).await
+    }
+
+    /// The whole table in so many splits, and how many there are; `None` if it cannot be split, or
+    /// its beginning is not known.
+    pub async fn read_in_splits(&self, number: &str) -> Result<Option<(Vec<Row>, usize)>> {
+        let more = [("numPartitions", number)];
+        let plan = async { self.engine.batch(&self.options(&more), None).await?.plan(1).await };
+        let splits = match plan.await {
+            Err(error) if error.kind() == ErrorKind::ConfigInvalid => return Ok(None),
+            splits => splits?,
+        };
+        let mut rows = Vec::new();
+        for split in &splits {
+            let reader = self.engine.batch(&self.options(&more), None).await?;
+            rows.extend(collect(reader.split(split)?).await?);
+        }
+
+        Ok(Some((rows, splits.len())))
     }
 
     /// A stream of the rows, from the beginning.

@@ -68,6 +68,7 @@ checks! {
         no_row_is_blank,
         projection_changes_no_value,
         filters_leave_out_what_does_not_match,
+        splits_give_the_whole,
     }
     Drains: drains {
         slices_give_the_whole,

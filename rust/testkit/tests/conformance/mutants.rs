@@ -59,7 +59,7 @@ mutants! {
     ignores_a_filter on "users": fails filters_leave_out_what_does_not_match;
     loses_ties on "users": fails
         slices_give_the_whole, every_record_is_read, a_change_comes_once, churn_loses_nothing,
-        a_growing_source_is_drained;
+        a_growing_source_is_drained, splits_give_the_whole;
     loses_a_row_of_small_slices on "users": fails slices_give_the_whole;
     loses_a_row_after_a_restart on "users": fails every_offset_resumes;
     asks_too_often on "users": fails a_quiet_drain_is_cheap;
@@ -68,7 +68,7 @@ mutants! {
     forgets_changes on "users": fails a_change_comes_once;
     forgets_deletes on "orders": fails deletes_come;
     follows_links_over_moving_lists on "users": fails churn_loses_nothing;
-    never_ends on "users": fails a_growing_source_is_drained;
+    never_ends on "users": fails a_growing_source_is_drained, splits_give_the_whole;
     never_retries on "users": fails
         too_many_requests, server_error, gateway_error, reset_in_the_body, short_body,
         truncated_json, web_page, false_gzip, black_hole;
@@ -242,6 +242,10 @@ impl Connector for Mutant {
 
     async fn oldest(&self, read: &ReadRequest) -> Result<Option<Cursor>> {
         self.inner.oldest(read).await
+    }
+
+    async fn lowest_split(&self, read: &ReadRequest) -> Result<Option<Cursor>> {
+        self.inner.lowest_split(read).await
     }
 }
 

@@ -121,6 +121,19 @@ pub async fn filters_leave_out_what_does_not_match(bench: Bench) -> Result<Outco
     Ok(problems.into())
 }
 
+/// A read in splits gives the rows of a read in one piece.
+pub async fn splits_give_the_whole(bench: Bench) -> Result<Outcome> {
+    let Some((rows, splits)) = bench.read_in_splits("7").await? else {
+        return Ok(Outcome::Spared);
+    };
+    let mut problems = differences("7 splits", &bench.read(&[], None).await?, &rows);
+    if splits < 2 {
+        problems.push("the read is not split".to_owned());
+    }
+
+    Ok(problems.into())
+}
+
 /// Column paths of the primary key.
 pub fn key(description: &Value) -> Vec<String> {
     let names = description["primary_keys"].as_array().into_iter().flatten();

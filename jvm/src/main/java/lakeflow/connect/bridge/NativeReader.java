@@ -3,6 +3,7 @@ package lakeflow.connect.bridge;
 import com.fasterxml.jackson.databind.node.ObjectNode;
 import java.io.Closeable;
 import java.lang.ref.Cleaner;
+import java.nio.charset.StandardCharsets;
 import java.util.LinkedHashMap;
 import java.util.Map;
 import java.util.concurrent.atomic.AtomicBoolean;
@@ -41,10 +42,12 @@ public final class NativeReader implements Closeable {
     }
   }
 
-  /** Reads the table; {@code columns} null means all. First chunk is the schema. */
-  public static NativeReader batch(ReadOptions options, Wanted wanted) {
+  /** Reads one split of a table, or all of it if that is null. First chunk is the schema. */
+  public static NativeReader batch(ReadOptions options, Wanted wanted, String split) {
     ObjectNode request = request("batch", options);
-    wanted.writeTo(request);
+    wanted.writeTo(request.putObject("wanted"));
+    request.set(
+        "split", split == null ? null : Json.parse(split.getBytes(StandardCharsets.UTF_8)));
 
     return new NativeReader(request, null);
   }

@@ -3,10 +3,13 @@ package lakeflow.connect.spark;
 import java.io.Serial;
 import java.util.ArrayList;
 import java.util.List;
+import java.util.Map;
 import lakeflow.connect.bridge.NativeReader;
+import lakeflow.connect.bridge.ReadPlan;
 import lakeflow.connect.bridge.Wanted;
 import lakeflow.connect.internal.FailPoint;
 import lakeflow.connect.options.ReadOptions;
+import org.apache.spark.sql.SparkSession;
 import org.apache.spark.sql.connector.metric.CustomTaskMetric;
 import org.apache.spark.sql.connector.read.Batch;
 import org.apache.spark.sql.connector.read.InputPartition;
@@ -15,12 +18,13 @@ import org.apache.spark.sql.connector.read.PartitionReaderFactory;
 import org.apache.spark.sql.types.StructType;
 import org.apache.spark.sql.vectorized.ColumnarBatch;
 
-/** A read of the whole table by one task. */
+/** A read of a table, in splits if it can be read by several tasks. */
 final class LakeflowBatch implements Batch {
 
   private final ReadOptions options;
   private final Wanted wanted;
   private final StructType schema;
+  private ReadPlan plan;
 
   LakeflowBatch(ReadOptions options, Wanted wanted, StructType schema) {
     this.options = options;
@@ -41,8 +45,18 @@ final class LakeflowBatch implements Batch {
   }
 
   @Override
-  public InputPartition[] planInputPartitions() {
-    return new InputPartition[] {new WholeTable()};
+  public synchronized InputPartition[] planInputPartitions() {
+    if (plan == null) {
+      int slots = SparkSession.active().sparkContext().defaultParallelism();
+      plan = ReadPlan.of(options, wanted, slots);
+    }
+
+    return plan.splits().stream().map(Share::new).toArray(InputPartition[]::new);
+  }
+
+  /** Counters of the planning; empty before it. */
+  synchronized Map<String, Long> planned() {
+    return plan == null ? Map.of() : plan.metrics();
   }
 
   @Override
@@ -50,8 +64,8 @@ final class LakeflowBatch implements Batch {
     return new Factory(options, wanted, schema);
   }
 
-  /** All rows. */
-  private record WholeTable() implements InputPartition {}
+  /** What one task reads. */
+  private record Share(String split) implements InputPartition {}
 
   /** Opens the read on the executor. */
   private static final class Factory extends ColumnarReaderFactory {
@@ -70,7 +84,7 @@ final class LakeflowBatch implements Batch {
 
     @Override
     public PartitionReader<ColumnarBatch> createColumnarReader(InputPartition partition) {
-      NativeReader reader = NativeReader.batch(options, wanted);
+      NativeReader reader = NativeReader.batch(options, wanted, ((Share) partition).split());
       return new BatchReader(reader, schema);
     }
   }

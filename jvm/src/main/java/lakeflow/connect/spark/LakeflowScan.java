@@ -2,6 +2,7 @@ package lakeflow.connect.spark;
 
 import java.util.Arrays;
 import java.util.List;
+import java.util.Map;
 import lakeflow.connect.bridge.TableDescription;
 import lakeflow.connect.bridge.Wanted;
 import lakeflow.connect.errors.LakeflowException;
@@ -22,6 +23,7 @@ final class LakeflowScan implements Scan {
   private final StructType schema;
   private final Integer limit;
   private final PushedPredicates predicates;
+  private LakeflowBatch batch;
   private LakeflowMicroBatchStream stream;
 
   LakeflowScan(
@@ -52,7 +54,7 @@ final class LakeflowScan implements Scan {
   }
 
   @Override
-  public Batch toBatch() {
+  public synchronized Batch toBatch() {
     if (options.flag(ReadOptions.READ_CHANGE_FEED, false)) {
       throw LakeflowException.unsupported(
           "option '" + ReadOptions.READ_CHANGE_FEED + "' is for streams; a batch reads the rows of "
@@ -60,8 +62,9 @@ final class LakeflowScan implements Scan {
     }
 
     List<String> columns = LakeflowBatch.columns(table, schema);
-    return new LakeflowBatch(
-        options, new Wanted(columns, limit, predicates.conditions()), schema);
+    batch =
+        new LakeflowBatch(options, new Wanted(columns, limit, predicates.conditions()), schema);
+    return batch;
   }
 
   @Override
@@ -80,12 +83,18 @@ final class LakeflowScan implements Scan {
     return ScanMetrics.all();
   }
 
-  // The rows of a stream are requested on the driver, between the executions that read them.
+  // The driver requests the rows of a stream, between the executions that read them, and where a
+  // batch begins.
   @Override
   public synchronized CustomTaskMetric[] reportDriverMetrics() {
-    return stream == null
-        ? new CustomTaskMetric[0]
-        : ScanMetrics.counted(stream.newCounts()).toArray(CustomTaskMetric[]::new);
+    Map<String, Long> counters = Map.of();
+    if (stream != null) {
+      counters = stream.newCounts();
+    } else if (batch != null) {
+      counters = batch.planned();
+    }
+
+    return ScanMetrics.counted(counters).toArray(CustomTaskMetric[]::new);
   }
 
   @Override

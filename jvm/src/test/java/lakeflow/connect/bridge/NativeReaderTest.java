@@ -57,7 +57,7 @@ class NativeReaderTest {
 
   @Test
   void panicInAReadIsAnExceptionAndTheProcessLives() {
-    try (NativeReader reader = NativeReader.batch(options("panicking"), Wanted.ALL)) {
+    try (NativeReader reader = NativeReader.batch(options("panicking"), Wanted.ALL, null)) {
       LakeflowException error = assertThrows(LakeflowException.class, () -> drain(reader));
       assertEquals("INTERNAL", error.code());
       assertTrue(error.getMessage().contains("panicking on purpose"), error.getMessage());
@@ -99,7 +99,7 @@ class NativeReaderTest {
 
   @Test
   void closeEndsACallThatWaits() throws Exception {
-    NativeReader reader = NativeReader.batch(options("blocking"), Wanted.ALL);
+    NativeReader reader = NativeReader.batch(options("blocking"), Wanted.ALL, null);
     CompletableFuture<byte[]> waiting = CompletableFuture.supplyAsync(() -> drain(reader));
     assertThrows(
         TimeoutException.class,
@@ -117,7 +117,7 @@ class NativeReaderTest {
     Thread thread =
         new Thread(
             () -> {
-              try (NativeReader reader = NativeReader.batch(options("blocking"), Wanted.ALL)) {
+              try (NativeReader reader = NativeReader.batch(options("blocking"), Wanted.ALL, null)) {
                 drain(reader);
                 thrown.complete(null);
               } catch (RuntimeException e) {
@@ -179,14 +179,14 @@ class NativeReaderTest {
   void manyReadsLeaveNothingBehind() {
     ReadOptions options = options("blocking");
     for (int cycle = 0; cycle < CYCLES; cycle++) {
-      NativeReader.batch(options, Wanted.columns(List.of("id"))).close();
+      NativeReader.batch(options, Wanted.columns(List.of("id")), null).close();
     }
   }
 
   @Test
   void unknownTableIsATypedError() {
     ReadOptions options = options("endless").overlaidBy(Map.of("tableName", "nope"));
-    try (NativeReader reader = NativeReader.batch(options, Wanted.ALL)) {
+    try (NativeReader reader = NativeReader.batch(options, Wanted.ALL, null)) {
       LakeflowException error = assertThrows(LakeflowException.class, reader::next);
       assertEquals("TABLE_NOT_FOUND", error.code());
     }
@@ -241,7 +241,8 @@ class NativeReaderTest {
     ReadOptions options = options("endless");
     return NativeReader.batch(
         options.overlaidBy(Map.of("pages", Long.toString(pages))),
-        Wanted.columns(List.of("id", "name")));
+        Wanted.columns(List.of("id", "name")),
+        null);
   }
 
   private static ReadOptions options(String source) {

@@ -80,7 +80,8 @@ class SlicePartitionsTest {
         SliceStore.open(configuration, folder.toString(), new SliceOwner("s", "t", "x"));
     Map<String, String> options =
         Map.of("sourceName", "endless", "tableName", "items", "pages", "3");
-    try (NativeReader reader = NativeReader.batch(new ReadOptions(options), Wanted.columns(List.of("id")));
+    Wanted wanted = Wanted.columns(List.of("id"));
+    try (NativeReader reader = NativeReader.batch(new ReadOptions(options), wanted, null);
         SliceWriter writer = store.write("a", StreamOffset.BEGINNING, "{}")) {
       writer.write(reader.next(), 0);
       for (byte[] chunk = reader.next(); chunk != null; chunk = reader.next()) {

@@ -1,0 +1,333 @@
+//! Batch reads in splits: ranges of a field that never changes, one for each task.
+//!
+//! Splits touch and share no value; the first is open below, the last above, so that together they
+//! give what one read gives. All of them end at one `until`, pinned when the read is planned. On
+//! request the range of an order that moves is split: a record that changes while it is read may
+//! then move from a split that is still to be read into one that was.
+
+use crate::filter::Wanted;
+use crate::table::Table;
+use crate::walk::{Delivery, clock_bound};
+use lakeflow_arrow::json_text;
+use lakeflow_core::{
+    Cursor, CursorKind, Error, ErrorKind, Feed, Instant, Latest, Order, Progress, ReadRequest,
+    Result, SplitBy, Step, Until, Within,
+};
+use serde_json::{Value, json};
+use std::time::Duration;
+
+/// Splits for each task that can run at once: records are not spread evenly over time.
+const PER_SLOT: usize = 3;
+
+const DAY: Duration = Duration::from_secs(86_400);
+
+/// A part of a batch read, as plain data; the default is all of it.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Split {
+    /// Lowest value, inclusive.
+    from: Option<String>,
+    /// Highest value, inclusive.
+    upto: Option<String>,
+    /// Records without a value, and no others.
+    null: bool,
+    /// Where the read ends, pinned when it was planned.
+    until: Option<String>,
+}
+
+impl Split {
+    /// `{"from", "upto", "null", "until"}`.
+    pub fn to_json(&self) -> Value {
+        json!({"from": self.from, "upto": self.upto, "null": self.null, "until": self.until})
+    }
+
+    /// Reads what [`to_json`](Self::to_json) wrote.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Internal`] for anything else: splits are written by the engine only.
+    pub fn from_json(json: &Value) -> Result<Self> {
+        let text = |name: &str| match json.get(name) {
+            Some(Value::Null) => Ok(None),
+            Some(Value::String(text)) => Ok(Some(text.clone())),
+            _ => Err(Error::internal("a split is malformed").context("member", name)),
+        };
+        let null = json.get("null").and_then(Value::as_bool);
+        let null = null.ok_or_else(|| Error::internal("a split is malformed"))?;
+
+        Ok(Self { from: text("from")?, upto: text("upto")?, null, until: text("until")? })
+    }
+
+    /// Whether this is not all of the read.
+    fn is_part(&self) -> bool {
+        *self != Self::default()
+    }
+
+    /// Takes in what this split leaves of what is wanted of `table`.
+    pub(crate) fn narrow(&self, table: &Table, wanted: &mut Wanted) -> Result<()> {
+        if !self.is_part() {
+            return Ok(());
+        }
+        let by = By::of(table).map_err(|why| Error::internal(why).table(table.name.as_str()))?;
+        let value = |text: &Option<String>| {
+            text.as_deref().map(|text| Cursor::parse(by.kind(), text)).transpose()
+        };
+        let (from, upto) = (value(&self.from)?, value(&self.upto)?);
+        if let (Some(until), Some(order)) = (&self.until, table.order()) {
+            wanted.until = Some(Cursor::parse(order.kind, until)?);
+        }
+        match by {
+            By::Order(_) => {
+                wanted.from = wanted.from.take().max(from);
+                wanted.bound = upto;
+            }
+            By::Field(_) if self.null => wanted.within = Some(Within::Null),
+            By::Field(_) => wanted.within = Some(Within::Range { from, upto }),
+        }
+
+        Ok(())
+    }
+}
+
+/// By what a table can be split.
+enum By<'a> {
+    Order(&'a Order),
+    Field(&'a SplitBy),
+}
+
+impl<'a> By<'a> {
+    /// That of `table`; or why it is read by one task.
+    fn of(table: &'a Table) -> Result<Self, &'static str> {
+        if table.feed == Feed::Deletes {
+            return Err("deletes are read by one task");
+        }
+        if table.child_of.is_some() || table.spec.parents.is_some() {
+            return Err("its records lie below others, which every task would have to list");
+        }
+        let by = match (table.spec.split_by.as_ref(), table.order()) {
+            (Some(by), order) if order.is_none_or(|o| o.field.as_ref() != Some(&by.field)) => {
+                Self::Field(by)
+            }
+            _ if table.first_by_place() => return Err("it is read by places of the service"),
+            (_, Some(order)) => Self::Order(order),
+            (_, None) => return Err("it has no order by which parts of it could be asked for"),
+        };
+        let bounded =
+            matches!(table.progress(), Progress::Ascending { .. } | Progress::Windows { .. });
+        match &by {
+            Self::Order(order) if !bounded || order.field.is_none() => {
+                Err("the service cannot give a part of it")
+            }
+            by if by.unit().is_none() => Err("it is not ordered by time"),
+            _ => Ok(by),
+        }
+    }
+
+    fn kind(&self) -> CursorKind {
+        match self {
+            Self::Order(order) => order.kind,
+            Self::Field(by) => by.kind,
+        }
+    }
+
+    fn step(&self) -> Step {
+        match self {
+            Self::Order(order) => order.step,
+            Self::Field(by) => by.step,
+        }
+    }
+
+    /// Nanoseconds between two values that the service can tell apart; `None` if values are no times.
+    fn unit(&self) -> Option<i128> {
+        match (self.kind(), self.step()) {
+            (CursorKind::Integer | CursorKind::Text, _) => None,
+            (_, Step::Nanos(nanos)) => Some(i128::from(nanos.max(1))),
+            (_, Step::Day) => i128::try_from(DAY.as_nanos()).ok(),
+            (_, Step::One | Step::None) => None,
+        }
+    }
+}
+
+/// Checks that the table can be split if option `numPartitions` asks for it.
+pub(crate) fn check(table: &Table) -> Result<()> {
+    match (asked(table), By::of(table)) {
+        (Some(2..), Err(why)) => Err(Error::config(format!(
+            "option 'numPartitions' does not apply to table '{}': {why}; leave it out",
+            table.name
+        ))
+        .table(table.name.as_str())),
+        _ => Ok(()),
+    }
+}
+
+fn asked(table: &Table) -> Option<usize> {
+    table.settings.integer("numPartitions").and_then(|n| usize::try_from(n).ok())
+}
+
+/// The splits in which `slots` tasks at once are to read what is `wanted` of `table`; the service is
+/// asked for no more than where they begin.
+pub(crate) async fn plan(table: &Table, wanted: &Wanted, slots: usize) -> Result<Vec<Split>> {
+    let whole = || Ok(vec![Split::default()]);
+    let (Ok(by), most) = (By::of(table), most(table, slots)) else { return whole() };
+    let Some(unit) = by.unit().filter(|_| most > 1) else { return whole() };
+    let until = until(table).await?;
+    let lowest = lowest(table, wanted, &by, until.as_ref()).await?;
+    let Some((lowest, first)) = lowest.and_then(|lowest| Some((lowest.clone(), lowest.instant()?)))
+    else {
+        return whole();
+    };
+    let by_order = matches!(by, By::Order(_));
+    let last = until.as_ref().and_then(Cursor::instant).unwrap_or_else(|| table.clock.now());
+    let bound = wanted.upto.as_ref().filter(|_| by_order).and_then(Cursor::instant);
+    let span = Span {
+        unit,
+        first: first.nanos().div_euclid(unit),
+        last: bound.map_or(last, |bound| bound.min(last)).nanos().div_euclid(unit),
+    };
+    let count = match asked(table) {
+        Some(asked) => span.parts(asked, Duration::ZERO),
+        None => span.parts(most, narrowest(table)),
+    };
+    if count == 1 && !by_order {
+        return whole();
+    }
+    let text = |units: i128| {
+        let value = Cursor::of_time(by.kind(), Instant::from_nanos(units * unit), by.step());
+        value.map(|value| value.raw().to_owned())
+    };
+    let until = until.filter(|_| count > 1).map(|until| until.raw().to_owned());
+    let in_windows = by_order && matches!(table.progress(), Progress::Windows { .. });
+    let split = |k: i128| Split {
+        from: match k {
+            // Each read of windows would look for the beginning again.
+            0 => in_windows.then(|| lowest.raw().to_owned()),
+            _ => text(span.start(k, count)),
+        },
+        upto: if k + 1 == count { None } else { text(span.start(k + 1, count) - 1) },
+        null: false,
+        until: until.clone(),
+    };
+    let mut splits: Vec<Split> = (0..count).map(split).collect();
+    if matches!(by, By::Field(SplitBy { nullable: true, .. })) {
+        splits.push(Split { null: true, until, ..Split::default() });
+    }
+
+    Ok(splits)
+}
+
+/// The most splits of `table`: as many as are asked for, else some for each of the tasks that run
+/// at once if the table says by what to split it.
+fn most(table: &Table, slots: usize) -> usize {
+    match (asked(table), &table.spec.split_by) {
+        (Some(asked), _) => asked,
+        (None, Some(_)) if slots > 1 => slots.saturating_mul(PER_SLOT),
+        _ => 1,
+    }
+}
+
+/// Values that the service can tell apart, numbered: from the first one to the last.
+struct Span {
+    /// Nanoseconds from one to the next.
+    unit: i128,
+    first: i128,
+    last: i128,
+}
+
+impl Span {
+    /// The number of parts: at most so many, none narrower than `narrowest`, none empty.
+    fn parts(&self, most: usize, narrowest: Duration) -> i128 {
+        let narrowest = i128::try_from(narrowest.as_nanos()).unwrap_or(i128::MAX);
+        let fit = self.len().saturating_mul(self.unit) / narrowest.max(self.unit);
+
+        i128::try_from(most).unwrap_or(i128::MAX).min(fit).max(1)
+    }
+
+    /// The first value of part `k` of `count`.
+    fn start(&self, k: i128, count: i128) -> i128 {
+        self.first + self.len() * k / count
+    }
+
+    fn len(&self) -> i128 {
+        (self.last - self.first + 1).max(0)
+    }
+}
+
+/// Where the read ends.
+async fn until(table: &Table) -> Result<Option<Cursor>> {
+    let Some(order) = table.order() else { return Ok(None) };
+    if order.until == Until::Latest {
+        return match table.connector.latest(&table.request(None, Vec::new())).await? {
+            Latest::Value(value) => Ok(Some(value)),
+            Latest::At(_) => Err(Error::internal("`latest` must be an order value")),
+        };
+    }
+
+    Ok(clock_bound(order, table.clock.now()))
+}
+
+/// The lowest value there may be; `None`: there is nothing to split.
+async fn lowest(
+    table: &Table,
+    wanted: &Wanted,
+    by: &By<'_>,
+    until: Option<&Cursor>,
+) -> Result<Option<Cursor>> {
+    let request = ReadRequest { upto: until.cloned(), ..table.request(None, Vec::new()) };
+    let By::Order(order) = by else { return table.connector.lowest_split(&request).await };
+    if until.is_none() {
+        return Ok(None);
+    }
+    match table.start_option(order)?.max(wanted.from.clone()) {
+        Some(start) => Ok(Some(start)),
+        None => table.connector.oldest(&request).await,
+    }
+}
+
+/// No split of a table is narrower unless that is asked for.
+fn narrowest(table: &Table) -> Duration {
+    match table.progress() {
+        Progress::Windows { window, .. } => *window,
+        _ => DAY,
+    }
+}
+
+/// Drops rows that do not lie within the split: a service may ignore its bounds.
+///
+/// # Errors
+/// [`ErrorKind::DataInvalid`] for a row without the value, where the table says that all have one.
+pub(crate) fn keep(within: &Within, table: &Table, delivery: &mut Delivery) -> Result<()> {
+    let (Some(tap), Some(by)) = (table.split_tap, &table.spec.split_by) else { return Ok(()) };
+    let Delivery { page, selection, first_record, .. } = delivery;
+    let mut kept = Vec::with_capacity(selection.len());
+    for &row in &*selection {
+        let bad = || unsplit(table, by, *first_record + row as u64);
+        let raw = page.tap(row, tap).filter(|raw| *raw != b"\"\"");
+        let value = raw.map(|raw| json_text(raw).and_then(|text| Cursor::parse(by.kind, &text)));
+        let value = value.transpose().map_err(|e| bad().source(e))?;
+        let inside = match (within, &value) {
+            (Within::Null, value) => value.is_none(),
+            (Within::Range { .. }, None) if by.nullable => false,
+            (Within::Range { .. }, None) => return Err(bad()),
+            (Within::Range { from, upto }, Some(value)) => {
+                from.as_ref().is_none_or(|from| value >= from)
+                    && upto.as_ref().is_none_or(|upto| value <= upto)
+            }
+        };
+        if inside {
+            kept.push(row);
+        }
+    }
+    table.metrics.masked((selection.len() - kept.len()) as u64);
+    *selection = kept;
+
+    Ok(())
+}
+
+fn unsplit(table: &Table, by: &SplitBy, record: u64) -> Error {
+    Error::new(
+        ErrorKind::DataInvalid,
+        "a record lacks the value by which the read is split over tasks; read the table with \
+         numPartitions=1",
+    )
+    .table(table.name.as_str())
+    .context("column", by.field.to_string())
+    .context("record", record.to_string())
+}

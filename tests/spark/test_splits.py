@@ -1,0 +1,120 @@
+"""Batch reads in splits: many tasks ask for a part each, and together they give the whole."""
+
+from datetime import timedelta
+
+import pytest
+from support import corpus, metrics
+from support.rows import values
+from support.simulator import Simulator, github
+from support.streams import read
+
+_BOUNDS = ("created_at_min", "created_at_max")
+
+
+@pytest.fixture(scope="module")
+def shop():
+    """300 products, made one after the other over the last 30 days."""
+    with Simulator("serve", "--source", "shopify", "--rows", "shopify/products=300") as simulator:
+        products = simulator.records("shopify", "products")
+        first = corpus.hours_ago(30 * 24)
+        for number, product in enumerate(products):
+            made = first + timedelta(hours=30 * 24 * number / len(products))
+            product |= {"created_at": corpus.instant(made), "updated_at": corpus.instant(made)}
+        simulator.set_records("shopify", "products", products)
+        yield simulator
+
+
+def _products(simulator, **more) -> dict:
+    options = {
+        "sourceName": "shopify",
+        "shop": "acme",
+        "access_token": "t0ken-for-tests",
+        "base_url": simulator.base_url("shopify"),
+        "tableName": "products",
+        "limit": "20",
+    }
+
+    return options | more
+
+
+def _splits(simulator) -> list[tuple]:
+    """Bounds of the requests since the last call, each pair once."""
+    asked = {tuple(r.query.get(name, "") for name in _BOUNDS) for r in simulator.requests()}
+    simulator.clear_requests()
+
+    return sorted(asked - {("", "")})
+
+
+def test_a_table_with_an_unchanging_field_is_split_for_the_tasks_that_run_at_once(spark, shop):
+    whole = values(read(spark, _products(shop, numPartitions="1")), "id")
+    assert _splits(shop) == []
+
+    rows = values(read(spark, _products(shop)), "id")
+
+    splits = _splits(shop)
+    assert rows == whole
+    assert len(rows) == 300
+    assert len(splits) == 3 * spark.sparkContext.defaultParallelism
+    assert splits[0][0] == splits[-1][0][:0] == ""
+    ends = [corpus.parse(upto) for _, upto in splits[:-1]]
+    begins = [corpus.parse(begin) for begin, _ in splits[1:]]
+    assert [end + timedelta(seconds=1) for end in ends] == begins
+    assert splits[-1][1] == ""
+
+
+def test_columns_of_a_split_are_asked_for_with_the_field_that_it_is_split_by(spark, shop):
+    shop.clear_requests()
+    rows = read(spark, _products(shop, numPartitions="3")).select("title").collect()
+
+    assert len(rows) == 300
+    asked = {request.query["fields"] for request in shop.requests()}
+    assert asked == {"created_at,id,updated_at", "title,id,updated_at,created_at"}
+
+
+def test_what_the_planning_asks_for_is_in_the_metrics(spark, shop):
+    shop.clear_requests()
+    mark = metrics.mark(spark)
+
+    read(spark, _products(shop)).write.format("noop").mode("append").save()
+
+    shown = metrics.shown(spark, mark)
+    assert shown["API requests"] == len(shop.requests())
+    assert shown["records"] == 300
+
+
+def test_plans_and_limits_are_not_split_and_explaining_asks_for_nothing(spark, shop):
+    shop.clear_requests()
+    frame = read(spark, _products(shop))
+    frame._jdf.queryExecution().executedPlan().toString()
+    assert shop.requests() == []
+
+    assert len(frame.limit(5).collect()) == 5
+    assert _splits(shop) == []
+
+
+def test_an_order_that_moves_is_split_on_request(spark, simulator):
+    whole = values(read(spark, github(simulator)), "id")
+    simulator.clear_requests()
+
+    frame = read(spark, github(simulator, numPartitions=5))
+
+    assert frame.rdd.getNumPartitions() == 5
+    assert values(frame, "id") == whole
+    assert values(read(spark, github(simulator)), "id") == whole
+
+
+@pytest.mark.parametrize(
+    "option, value, message",
+    [
+        ("tableName", "labels", None),
+        ("tableName", "branches", "does not apply to table 'branches': it has no order"),
+        ("tableName", "reviews", "does not apply to table 'reviews': its records lie below"),
+        ("numPartitions", "0", 'must be a whole number from 1 to 10000, got "0"'),
+    ],
+)
+def test_what_cannot_be_split_is_refused_before_the_query(spark, simulator, option, value, message):
+    options = github(simulator, numPartitions=4) | {option: value}
+    with pytest.raises(Exception) as failure:
+        read(spark, options)
+
+    assert (message or "unknown table 'labels'") in str(failure.value)
