@@ -21,12 +21,20 @@ use std::sync::Arc;
 pub struct Engine {
     sources: Arc<[&'static Source]>,
     clock: Arc<dyn Clock>,
+    share: f64,
 }
 
 impl Engine {
     /// An engine over these sources.
     pub fn new(sources: Vec<&'static Source>, clock: Arc<dyn Clock>) -> Self {
-        Self { sources: sources.into(), clock }
+        Self { sources: sources.into(), clock, share: 1.0 }
+    }
+
+    /// This engine, whose readers leave the rest of what a credential may send to readers in other
+    /// processes; `share` is above 0 and up to 1.
+    #[must_use]
+    pub fn sharing(self, share: f64) -> Self {
+        Self { share, ..self }
     }
 
     /// Ids of the sources, sorted.
@@ -230,7 +238,7 @@ impl Engine {
             settings,
             clock: self.clock.clone(),
             metrics: Arc::new(Metrics::default()),
-            share: 1.0,
+            share: self.share,
         }
     }
 

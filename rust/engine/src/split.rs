@@ -22,7 +22,7 @@ const PER_SLOT: usize = 3;
 const DAY: Duration = Duration::from_secs(86_400);
 
 /// A part of a batch read, as plain data; the default is all of it.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Split {
     /// Lowest value, inclusive.
     from: Option<String>,
@@ -32,12 +32,26 @@ pub struct Split {
     null: bool,
     /// Where the read ends, pinned when it was planned.
     until: Option<String>,
+    /// Splits that are read at once.
+    at_once: u32,
+}
+
+impl Default for Split {
+    fn default() -> Self {
+        Self { from: None, upto: None, null: false, until: None, at_once: 1 }
+    }
 }
 
 impl Split {
-    /// `{"from", "upto", "null", "until"}`.
+    /// `{"from", "upto", "null", "until", "at_once"}`.
     pub fn to_json(&self) -> Value {
-        json!({"from": self.from, "upto": self.upto, "null": self.null, "until": self.until})
+        json!({
+            "from": self.from,
+            "upto": self.upto,
+            "null": self.null,
+            "until": self.until,
+            "at_once": self.at_once,
+        })
     }
 
     /// Reads what [`to_json`](Self::to_json) wrote.
@@ -53,12 +67,23 @@ impl Split {
         let null = json.get("null").and_then(Value::as_bool);
         let null = null.ok_or_else(|| Error::internal("a split is malformed"))?;
 
-        Ok(Self { from: text("from")?, upto: text("upto")?, null, until: text("until")? })
+        let at_once = json.get("at_once").and_then(Value::as_u64);
+        let at_once = at_once.and_then(|n| u32::try_from(n).ok()).filter(|n| *n > 0);
+        let at_once = at_once.ok_or_else(|| Error::internal("a split is malformed"))?;
+        let (from, upto, until) = (text("from")?, text("upto")?, text("until")?);
+
+        Ok(Self { from, upto, null, until, at_once })
+    }
+
+    /// The part of what the credential may send that is this split's; the others, in whichever
+    /// process, have the rest.
+    pub fn share(&self) -> f64 {
+        1.0 / f64::from(self.at_once)
     }
 
     /// Whether this is not all of the read.
     fn is_part(&self) -> bool {
-        *self != Self::default()
+        *self != Self { at_once: self.at_once, ..Self::default() }
     }
 
     /// Takes in what this split leaves of what is wanted of `table`.
@@ -204,13 +229,15 @@ pub(crate) async fn plan(table: &Table, wanted: &Wanted, slots: usize) -> Result
         upto: if k + 1 == count { None } else { text(span.start(k + 1, count) - 1) },
         null: false,
         until: until.clone(),
+        at_once: 1,
     };
     let mut splits: Vec<Split> = (0..count).map(split).collect();
     if matches!(by, By::Field(SplitBy { nullable: true, .. })) {
         splits.push(Split { null: true, until, ..Split::default() });
     }
+    let at_once = u32::try_from(splits.len().min(slots.max(1))).unwrap_or(u32::MAX);
 
-    Ok(splits)
+    Ok(splits.into_iter().map(|split| Split { at_once, ..split }).collect())
 }
 
 /// The most splits of `table`: as many as are asked for, else some for each of the tasks that run

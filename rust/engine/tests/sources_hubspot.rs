@@ -192,7 +192,7 @@ async fn wide_lists_of_properties_are_asked_for_by_id() {
 
 #[tokio::test]
 async fn errors_of_hubspot_say_what_to_do() {
-    let played = hubspot().await;
+    // A simulator for each: what one refusal says of the limits holds for the next request too.
     let cases = [
         (status(401, &[], "{}"), ErrorKind::AuthFailed, "'access_token'"),
         (status(403, &[], "{}"), ErrorKind::PermissionDenied, "crm.objects.<object>.read"),
@@ -205,7 +205,7 @@ async fn errors_of_hubspot_say_what_to_do() {
         (status(400, &[], r#"{"message": "no such property"}"#), ErrorKind::BadResponse, "no such"),
     ];
     for (fault, kind, part) in cases {
-        played.simulator.clear_faults();
+        let played = hubspot().await;
         played.simulator.fault(fault);
         let error = played.error(&played.options("contacts", &[])).await;
         let text = format!("{error:?}");

@@ -27,10 +27,19 @@ fn whole() -> Vec<Value> {
     vec![serde_json::from_str(WHOLE).unwrap()]
 }
 
+/// The splits for so many tasks at once, which share what the credential may send.
 async fn plan(play: &Play, slots: usize) -> Vec<Value> {
     let reader = play.engine.batch(play.options(), None).await.unwrap();
 
-    reader.plan(slots).await.unwrap().iter().map(Split::to_json).collect()
+    let splits = reader.plan(slots).await.unwrap();
+    let at_once = splits.len().min(slots);
+    let bounds = |split: &Split| {
+        let mut json = split.to_json();
+        assert_eq!(json.as_object_mut().unwrap().remove("at_once"), Some(at_once.into()));
+        json
+    };
+
+    splits.iter().map(bounds).collect()
 }
 
 async fn refusal(play: &Play) -> String {
@@ -98,7 +107,12 @@ async fn splits_of_another_field_ask_for_it_and_one_for_records_without_it() {
             json!({"from": null, "upto": null, "null": true, "until": "2031-03-01T12:00:00Z"}),
         ]
     );
-    let splits: Vec<_> = splits.iter().map(|split| Split::from_json(split).unwrap()).collect();
+    let parsed = |split: &Value| {
+        let mut split = split.clone();
+        split["at_once"] = 3.into();
+        Split::from_json(&split).unwrap()
+    };
+    let splits: Vec<_> = splits.iter().map(parsed).collect();
     let ids = rows(&play.engine, play.options(), &splits).await.len();
     assert_eq!(ids, 4);
     assert_eq!(

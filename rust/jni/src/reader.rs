@@ -173,6 +173,7 @@ async fn work(job: Job, chunks: &Sender<Result<Bytes>>, state: &Mutex<State>) ->
             send_json(chunks, &plan).await
         }
         Job::Batch(options, wanted, split) => {
+            let engine = engine.sharing(split.share());
             let mut reader = batch(&engine, &options, wanted).await?.split(&split)?;
             let mut ipc = IpcWriter::new(&reader.schema())?;
             send(chunks, ipc.schema_chunk()).await?;
