@@ -96,13 +96,20 @@ esac
 
 # Compiled crates of the registry, shared by all checkouts on this machine. Our own crates are not
 # kept there: cargo compares times of files, which says nothing between two checkouts.
-COMPILED_CRATES="$LAKEFLOW_CACHE/crates-$(short_hash "$(rustc -vV 2>/dev/null)" "$LAKEFLOW_TOOLS" "$(cat "$LAKEFLOW_ROOT/Cargo.lock")")"
+COMPILED_CRATES="$LAKEFLOW_CACHE/crates-2-$(short_hash "$(rustc -vV 2>/dev/null)" "$LAKEFLOW_TOOLS" "$(cat "$LAKEFLOW_ROOT/Cargo.lock")")"
 
-# Adds the compiled crates of this target folder to those shared by all checkouts.
+# Adds the compiled crates of this target folder to those shared by all checkouts. Crates fit together
+# only if they were compiled from one another, so a folder adds nothing that was seeded from another
+# state of the cache, nor one in which cargo is at work.
 keep_compiled_crates() {
-  local kind
+  local kind state="$CARGO_TARGET_DIR/release/cache-state"
   (
     flock 8
+    flock -n 7 || exit 0
+    if [ -e "$COMPILED_CRATES/cache-state" ] && ! cmp -s "$COMPILED_CRATES/cache-state" "$state"; then exit 0; fi
+    mkdir -p "$COMPILED_CRATES"
+    cat /proc/sys/kernel/random/uuid >"$state"
+    cp "$state" "$COMPILED_CRATES/cache-state"
     for kind in deps build .fingerprint; do
       mkdir -p "$COMPILED_CRATES/$kind"
       find "$CARGO_TARGET_DIR/release/$kind" -mindepth 1 -maxdepth 1 -not -name '*lakeflow*' \
@@ -110,7 +117,7 @@ keep_compiled_crates() {
         xargs -0r cp -an -t "$COMPILED_CRATES/$kind"
     done
     find "$LAKEFLOW_CACHE" -maxdepth 1 -name 'crates-*' -mtime +30 -not -path "$COMPILED_CRATES*" -exec rm -rf {} +
-  ) 8>"$COMPILED_CRATES.lock"
+  ) 8>"$COMPILED_CRATES.lock" 7>>"$CARGO_TARGET_DIR/release/.cargo-lock"
 }
 
 # Builds target/release/examples/$1. Features of dependencies differ by the set of packages that are
