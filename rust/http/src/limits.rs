@@ -406,7 +406,8 @@ impl Limits {
         let asked = asked.filter(|asked| !asked.is_zero());
         let far = asked.is_some_and(|asked| asked > FAR);
         if !known && !far && !state.bucket.as_ref().is_some_and(full) {
-            state.pace.refused(sent, now, asked);
+            let part = state.leased;
+            state.pace.refused(sent, now, asked, part);
         }
     }
 

@@ -19,15 +19,26 @@ const PART: f64 = 0.95;
 const FEW: u32 = 8;
 const LEAST: f64 = 1.0;
 
-/// After so many answers without a refusal, and so many times the pause after the last one, it is
-/// tried whether the service takes more: each further answer raises the rate by this factor. That
-/// costs about one refusal in a hundred requests, and a pause in so much time.
-const PATIENCE: u32 = 100;
-const PATIENT_PAUSES: u32 = 15;
-pub(crate) const RISE: f64 = 1.02;
+/// A refusal at a rate that was kept lowers it to this part at most: how many requests a slow
+/// process sent in a second says little.
+const LOWERED: f64 = 0.8;
 
-/// A rate so many times the one that was let through before is no longer kept to.
-const OUTGROWN: f64 = 4.0;
+/// After so many times the pause after the last refusal, longer by as much as others use the limit
+/// too, it is tried whether the service takes more. That costs about one refusal in a hundred
+/// requests of all, and a pause in so much time.
+const PATIENT_PAUSES: f64 = 15.0;
+
+/// After so many answers without any refusal this process may use more than its part.
+const UNREFUSED: u32 = 100;
+
+/// Each answer then raises the rate by this factor; of fewer answers than these a second each counts
+/// for more, up to the largest step.
+pub(crate) const RISE: f64 = 1.02;
+const FAST: f64 = 5.0;
+const LARGEST_RISE: f64 = 1.5;
+
+/// A higher rate is no longer kept to: nobody sends faster.
+const UNBOUNDED: f64 = 200.0;
 
 /// Requests that are remembered as let through.
 const REMEMBERED: usize = 1024;
@@ -38,8 +49,8 @@ pub(crate) struct Pace {
     refusal: Option<Refusal>,
     /// When the latest requests that were let through were sent.
     passed: VecDeque<Instant>,
-    /// Answers since the last refusal.
-    clean: u32,
+    /// Answers since the rate was last bounded.
+    free: u32,
     last: Option<Instant>,
 }
 
@@ -54,15 +65,16 @@ struct Refusal {
     row: u32,
     /// No request before.
     until: Instant,
+    /// The part of the limit that this process has.
+    part: f64,
     /// No higher rate is tried with requests that are sent before.
     content: Instant,
     /// How far before `first` requests count, which is as long as is waited after it.
     span: Duration,
-    /// The rate must be lower than this.
-    below: f64,
-    /// Requests per second that were let through, if not guessed, and that are sent.
+    /// The rate at which it came, if one was kept.
+    kept: Option<f64>,
+    /// Requests per second, and whether that is a guess, for want of requests before.
     guessed: bool,
-    found: f64,
     rate: f64,
 }
 
@@ -95,25 +107,31 @@ impl Pace {
             self.estimate();
             return false;
         }
-        self.clean = self.clean.saturating_add(1);
-        if let Some(refusal) = &mut self.refusal {
-            refusal.row = 0;
-        }
-        let content = |refusal: &Refusal| sent < refusal.content;
-        if self.clean <= PATIENCE || self.refusal.as_ref().is_some_and(content) {
+        let Some(refusal) = &mut self.refusal else {
+            self.free = self.free.saturating_add(1);
+            return self.free > UNREFUSED;
+        };
+        refusal.row = 0;
+        if sent < refusal.content {
             return false;
         }
-        if let Some(refusal) = &mut self.refusal {
-            refusal.rate *= RISE;
-        }
-        self.refusal.take_if(|refusal| refusal.rate > OUTGROWN * refusal.found);
+        let slow = (FAST * refusal.part / refusal.rate).max(1.0);
+        refusal.rate *= RISE.powf(slow).min(LARGEST_RISE);
+        self.refusal.take_if(|refusal| refusal.rate > UNBOUNDED);
 
         true
     }
 
     /// Notes that the request of `sent` was refused, `asked` being the pause that the service asks
-    /// for, and which others see to.
-    pub(crate) fn refused(&mut self, sent: Instant, now: Instant, asked: Option<Duration>) {
+    /// for, and which others see to. This process has `part` of the limit.
+    pub(crate) fn refused(
+        &mut self,
+        sent: Instant,
+        now: Instant,
+        asked: Option<Duration>,
+        part: f64,
+    ) {
+        self.free = 0;
         let before = self.refusal.take();
         if before.as_ref().is_some_and(|before| sent <= before.known) {
             self.refusal = before;
@@ -125,28 +143,25 @@ impl Pace {
         };
         let own = || (FIRST_PAUSE * PAUSE_GROWTH.saturating_pow(row - 1)).min(LONGEST_PAUSE);
         let pause = asked.unwrap_or_else(own);
-        let below = before.map_or(f64::INFINITY, |before| before.rate * PART);
+        let part = part.clamp(0.01, 1.0);
+        let kept = before.map(|before| before.rate);
         self.refusal = Some(Refusal {
             sent,
             known: now,
             first,
             row,
             until: if asked.is_some() { now } else { now + pause },
-            content: now + pause * PATIENT_PAUSES,
+            content: now + pause.mul_f64(PATIENT_PAUSES / part),
+            part,
             span: pause,
-            below,
+            kept,
             guessed: false,
-            found: 0.0,
             rate: 0.0,
         });
-        self.clean = 0;
         self.estimate();
-        // What little is known, and what follows from several refusals in a row, is rather too low.
-        if let Some(refusal) = &mut self.refusal
-            && (refusal.guessed || row > 1 && asked.is_none())
-        {
+        // What is guessed is rather too low.
+        if let Some(refusal) = self.refusal.as_mut().filter(|refusal| refusal.guessed) {
             refusal.content = now;
-            self.clean = PATIENCE;
         }
     }
 
@@ -161,11 +176,15 @@ impl Pace {
         let span = oldest.map_or(refusal.span, |at| before(*at));
         let span = span + refusal.sent.saturating_duration_since(refusal.first);
         let found = f64::from(count) / span.as_secs_f64();
+        if let Some(kept) = refusal.kept.filter(|_| refusal.row == 1) {
+            refusal.rate = (found * PART).clamp(kept * LOWERED, kept * PART);
+            return;
+        }
         let unknown = count == 0 || count < FEW && refusal.row == 1;
         let least = if unknown { LEAST.max(1.0 / refusal.span.as_secs_f64()) } else { 0.0 };
         refusal.guessed = found < least;
-        refusal.found = found.max(least);
-        refusal.rate = (found * PART).max(least).min(refusal.below);
+        let below = refusal.kept.map_or(f64::INFINITY, |kept| kept * PART);
+        refusal.rate = (found * PART).max(least).min(below);
     }
 }
 
@@ -196,14 +215,14 @@ mod tests {
             assert!(!pace.passed(start + ms(at * 100)));
         }
         assert!(!pace.is_bounded());
-        pace.refused(start + ms(1900), start + ms(1950), None);
+        pace.refused(start + ms(1900), start + ms(1950), None, 1.0);
         assert_eq!(next(&mut pace, start, 3), [2950, 3066, 3183], "9 in a second, less a part");
 
         // The answers of what was on its way are late: more was let through than seemed.
         pace.passed(start + ms(1890));
         assert_eq!(next(&mut pace, start, 2), [3289, 3394], "10 in a second");
         // Refusals of what was on its way say nothing new.
-        pace.refused(start + ms(1950), start + ms(2000), None);
+        pace.refused(start + ms(1950), start + ms(2000), None, 1.0);
         assert_eq!(next(&mut pace, start, 1), [3499]);
     }
 
@@ -213,7 +232,7 @@ mod tests {
         let mut pace = Pace::default();
         let mut pauses = Vec::new();
         for _ in 0..7 {
-            pace.refused(now, now, None);
+            pace.refused(now, now, None, 1.0);
             let next = pace.next().unwrap();
             pauses.push((next - now).as_secs());
             now = next;
@@ -223,16 +242,16 @@ mod tests {
 
         pace.passed(now);
         now += ms(1000);
-        pace.refused(now, now, None);
+        pace.refused(now, now, None, 1.0);
         assert_eq!((pace.next().unwrap() - now).as_secs(), 1, "one that passes ends the row");
     }
 
     #[tokio::test(start_paused = true)]
-    async fn rate_is_kept_for_a_while_and_then_raised_until_it_is_outgrown() {
+    async fn rate_is_kept_for_a_while_and_then_raised_until_nobody_sends_faster() {
         let start = Instant::now();
         let mut pace = Pace::default();
         (0..10).for_each(|_| _ = pace.passed(start));
-        pace.refused(start, start, Some(ms(1000)));
+        pace.refused(start, start, Some(ms(1000)), 1.0);
         let mut gaps = Vec::new();
         let mut last = start;
         while pace.is_bounded() {
@@ -243,6 +262,6 @@ mod tests {
             pace.passed(next + ms(1));
         }
         assert_eq!(gaps[..145], [&[0][..], &[105; 143], &[103]].concat());
-        assert_eq!((gaps.len(), gaps.last()), (216, Some(&25)));
+        assert_eq!((gaps.len(), gaps.last()), (297, Some(&5)));
     }
 }

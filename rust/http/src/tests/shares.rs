@@ -79,7 +79,8 @@ async fn read(service: &Service, lease: Lease, seed: u64, end: Instant) {
     let _ = timeout_at(end, reading).await;
 }
 
-/// What a run is like: the splits that each process reads, and the seconds after which it ends.
+/// What a run is like: the splits that each process reads, and the seconds after which it ends. Each
+/// process begins 0.2 s after the one before.
 type Processes = &'static [(usize, u32)];
 
 async fn run(budget: Option<Budget>, tells: bool, processes: Processes, seed: u64) -> Service {
@@ -90,7 +91,12 @@ async fn run(budget: Option<Budget>, tells: bool, processes: Processes, seed: u6
         let leases = (0..*splits_here).map(|_| limits.clone().lease(1.0 / splits as f64));
         let end = service.start + *seconds * SECOND;
         let seed = seed * 1000 + process as u64 * 100;
-        let read = |(n, lease)| read(&service, lease, seed + n as u64, end);
+        let begin = SECOND / 5 * process as u32;
+        let service = &service;
+        let read = move |(n, lease)| async move {
+            sleep(begin).await;
+            read(service, lease, seed + n as u64, end).await;
+        };
         leases.enumerate().map(read).collect::<Vec<_>>()
     });
     join_all(readers.collect::<Vec<_>>()).await;
@@ -128,8 +134,9 @@ async fn limit_is_used_and_hardly_exceeded_by_1_8_and_64_splits_in_several_proce
 
 #[tokio::test(start_paused = true)]
 async fn what_one_process_leaves_the_other_takes() {
-    for (name, budget) in [("declared", DECLARED), ("told", None)] {
-        let service = run(budget, true, &[(16, 20), (16, 120)], 1).await;
+    let kinds = [("declared", DECLARED, true), ("told", None, true), ("silent", None, false)];
+    for (name, budget, tells) in kinds {
+        let service = run(budget, tells, &[(16, 20), (16, 120)], 1).await;
         let (rate, refused) = service.figures(60, 120);
         assert!(rate >= 8.0 && refused <= 2.0, "{name}: {rate} requests/s, {refused} % refused");
     }
