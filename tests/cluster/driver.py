@@ -78,7 +78,9 @@ class Reads:
     def read_with_a_death(self) -> dict:
         """Reads while one of the executors dies."""
         killer = threading.Thread(target=self._kill_one)
-        self._simulator.fault(path="/shopify/*", kind={"latency": {"ms": 200}})
+        self._simulator.fault(path="/shopify/*", kind={"latency": {"ms": 1000}})
+        # Else the requests of the read before would count.
+        self._simulator.clear_requests()
         killer.start()
         told = self.read()
         killer.join()

@@ -1,9 +1,9 @@
 //! Batch reads in splits: ranges of a field that never changes, one for each task.
 //!
-//! Splits touch and share no value; the first is open below, the last above, so that together they
-//! give what one read gives. All of them end at one `until`, pinned when the read is planned. On
-//! request the range of an order that moves is split: a record that changes while it is read may
-//! then move from a split that is still to be read into one that was.
+//! Splits touch and share no value; the first is open below. They end where the read was planned, in
+//! the field by which they are split, and a split by a field of its own is read to its end, however
+//! late its records change. On request the range of an order that moves is split: a record that
+//! changes while it is read may then move from a split that is still to be read into one that was.
 
 use crate::filter::Wanted;
 use crate::table::Table;
@@ -218,6 +218,10 @@ pub(crate) async fn plan(table: &Table, wanted: &Wanted, slots: usize) -> Result
         let value = Cursor::of_time(by.kind(), Instant::from_nanos(units * unit), by.step());
         value.map(|value| value.raw().to_owned())
     };
+    // What is made after the read was planned is no part of it.
+    let end = until.as_ref().and_then(Cursor::instant).filter(|_| !by_order);
+    let end = end.and_then(|end| Cursor::of_time(by.kind(), end, by.step()));
+    let end = end.map(|end| end.raw().to_owned());
     let until = until.filter(|_| count > 1).map(|until| until.raw().to_owned());
     let in_windows = by_order && matches!(table.progress(), Progress::Windows { .. });
     let split = |k: i128| Split {
@@ -226,7 +230,7 @@ pub(crate) async fn plan(table: &Table, wanted: &Wanted, slots: usize) -> Result
             0 => in_windows.then(|| lowest.raw().to_owned()),
             _ => text(span.start(k, count)),
         },
-        upto: if k + 1 == count { None } else { text(span.start(k + 1, count) - 1) },
+        upto: if k + 1 == count { end.clone() } else { text(span.start(k + 1, count) - 1) },
         null: false,
         until: until.clone(),
         at_once: 1,

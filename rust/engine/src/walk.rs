@@ -352,7 +352,13 @@ impl Reading {
         states_order(&self.table)
     }
 
+    /// Whether a list need not be read further. A split by a field of its own has an end in that
+    /// field: its records are read however late they change.
     pub(crate) fn past_until(&self, value: Option<&Cursor>) -> bool {
+        if self.within.is_some() {
+            return false;
+        }
+
         matches!((value, &self.until), (Some(value), Some(until)) if value > until)
     }
 

@@ -94,16 +94,16 @@ async fn splits_of_the_order_touch_share_no_value_and_end_where_the_plan_says() 
 async fn splits_of_another_field_ask_for_it_and_one_for_records_without_it() {
     let play = Play::new("field", "created").option("per_page", "2").option("numPartitions", "2");
     play.service.create("a", Some(&hour(0)), &hour(100), 1);
-    play.service.create("b", Some(&hour(230)), &hour(101), 1);
+    play.service.create("b", Some(&hour(200)), &hour(101), 1);
     play.service.create("c", None, &hour(102), 1);
-    play.service.create("d", Some(&hour(231)), &hour(103), 1);
+    play.service.create("d", Some(&hour(201)), &hour(103), 1);
 
     let splits = plan(&play, 8).await;
     assert_eq!(
         splits,
         [
             split(None, Some("2031-02-24T17:59:59Z")),
-            split(Some("2031-02-24T18:00:00Z"), None),
+            split(Some("2031-02-24T18:00:00Z"), Some("2031-03-01T12:00:00Z")),
             json!({"from": null, "upto": null, "null": true, "until": "2031-03-01T12:00:00Z"}),
         ]
     );
@@ -117,7 +117,7 @@ async fn splits_of_another_field_ask_for_it_and_one_for_records_without_it() {
     assert_eq!(ids, 4);
     assert_eq!(
         play.log(),
-        ["[–..17:59:59](–,1) -> a", "[18:00:00..–](–,1) -> b d", "[null](–,1) -> c"]
+        ["[–..17:59:59](–,1) -> a", "[18:00:00..12:00:00](–,1) -> b d", "[null](–,1) -> c"]
     );
 }
 
@@ -274,7 +274,8 @@ async fn records_that_change_while_splits_are_read_are_in_one_of_them() {
     let splits = reader.plan(1).await.unwrap();
     play.service.before_request(|number, rows| {
         for n in [number * 11 % 30, number * 17 % 30] {
-            let at = format!("2031-03-01T11:{:02}:00Z", number % 60);
+            // Some before the read was planned, some after.
+            let at = format!("2031-03-01T{}:{:02}:00Z", 11 + n % 2, number % 60);
             upsert(rows, &format!("r{n:02}"), Some(&at), number as i64);
         }
     });
