@@ -121,14 +121,16 @@ struct Read<'a> {
 }
 
 impl Read<'_> {
+    /// The declaration of an option of this read, if it has one.
+    fn declared(&self, name: &str) -> Option<&'static OptionSpec> {
+        self.source.options().chain(FRAMEWORK_OPTIONS).find(|spec| spec.is_called(name))
+    }
+
     /// Refuses secrets that a configuration shows, and drops what it says for other sources.
     fn check_configured(&self, options: &mut Options, configured: Configured<'_>) -> Result<()> {
-        let declared = |name: &str| {
-            FRAMEWORK_OPTIONS.iter().chain(self.source.options()).any(|s| s.is_called(name))
-        };
         let place = match configured {
             Configured::Session(_) => {
-                options.retain(|name| !configured.contains(name) || declared(name));
+                options.retain(|name| !configured.contains(name) || self.declared(name).is_some());
                 "session"
             }
             Configured::Catalog(_) => "catalog",
@@ -152,8 +154,7 @@ impl Read<'_> {
         let name = &connection.name;
         let mut all = connection.options;
         for (option, value) in given.iter() {
-            let spec = self.source.options().chain(FRAMEWORK_OPTIONS).find(|s| s.is_called(option));
-            if let Some(spec) = spec {
+            if let Some(spec) = self.declared(option) {
                 let blank = value.trim().is_empty() && spec.role != OptionRole::Secret;
                 if blank {
                     continue;

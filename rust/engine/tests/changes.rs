@@ -5,7 +5,7 @@
 mod common;
 use arrow::array::{Array, AsArray, RecordBatch};
 use arrow::datatypes::{Int64Type, TimestampMicrosecondType};
-use common::{Play, at};
+use common::{Play, Random, at};
 use lakeflow_core::{Clock, ErrorKind, Instant, ManualClock, Offset, Options};
 use lakeflow_engine::SliceRequest;
 use lakeflow_testkit::list::{is_deleted, remove, upsert};
@@ -390,18 +390,6 @@ async fn a_checkpoint_of_another_feed_is_refused_either_way() {
     assert_eq!(error.kind(), ErrorKind::OffsetInvalid);
     let offset = Offset::from_text(python).unwrap();
     assert!(offset.is_some_and(|offset| offset.deletes.is_none()));
-}
-
-/// A small generator, so that a failing case is reproduced by its seed alone.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, n: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0 % n.max(1)
-    }
 }
 
 /// One change of a random record; one that was deleted comes back at a later instant only.

@@ -4,23 +4,11 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod common;
-use common::{Play, at};
+use common::{Play, Random, at};
 use lakeflow_core::Instant;
 use lakeflow_testkit::list::upsert;
 use proptest::prelude::*;
 use std::collections::BTreeMap;
-
-/// A small generator, so that a failing case is reproduced by its seed alone.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, n: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0 % n.max(1)
-    }
-}
 
 #[derive(Debug)]
 struct History {

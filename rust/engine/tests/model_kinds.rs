@@ -5,33 +5,12 @@
 #![allow(clippy::unwrap_used, reason = "a test that cannot go on has failed")]
 
 mod common;
-use common::Play;
+use common::{Play, Random};
 use lakeflow_core::{Clock, Instant};
 use lakeflow_testkit::kinds::State;
 use proptest::prelude::*;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Mutex;
-
-/// A small generator, so that a failing case is reproduced by its seed alone.
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, n: u64) -> u64 {
-        self.0 ^= self.0 << 13;
-        self.0 ^= self.0 >> 7;
-        self.0 ^= self.0 << 17;
-        self.0 % n.max(1)
-    }
-
-    fn seconds(&mut self, n: u64) -> i64 {
-        i64::try_from(self.below(n)).unwrap()
-    }
-
-    fn pick<T: Clone>(&mut self, of: impl Iterator<Item = T>) -> Option<T> {
-        let all: Vec<T> = of.collect();
-        all.get(usize::try_from(self.below(all.len() as u64)).unwrap()).cloned()
-    }
-}
 
 #[derive(Clone, Debug)]
 struct History {

@@ -14,6 +14,27 @@ pub fn at(time: &str) -> String {
     format!("2031-03-01T{time}Z")
 }
 
+/// A small generator, so that a failing case is reproduced by its seed alone.
+pub struct Random(pub u64);
+
+impl Random {
+    pub fn below(&mut self, n: u64) -> u64 {
+        self.0 ^= self.0 << 13;
+        self.0 ^= self.0 >> 7;
+        self.0 ^= self.0 << 17;
+        self.0 % n.max(1)
+    }
+
+    pub fn seconds(&mut self, n: u64) -> i64 {
+        i64::try_from(self.below(n)).unwrap()
+    }
+
+    pub fn pick<T: Clone>(&mut self, of: impl Iterator<Item = T>) -> Option<T> {
+        let all: Vec<T> = of.collect();
+        all.get(usize::try_from(self.below(all.len() as u64)).unwrap()).cloned()
+    }
+}
+
 /// What a slice gave.
 #[derive(Clone, Debug)]
 pub struct Got {
