@@ -145,6 +145,10 @@ async fn a_text_that_cannot_be_used_is_named_when_a_table_is_described() {
         ("issues", "timestampZone", "Mars/Olympus", "option 'timestampZone'"),
         ("issues", "rescuedDataColumn", "title", "option 'rescuedDataColumn'"),
         ("issues", "allowChangedOptions", "repo, rope", "option 'allowChangedOptions'"),
+        ("issues", "tlsCaBundle", "/no/such.pem", "option 'tlsCaBundle' is neither PEM text nor"),
+        ("issues", "tlsClientCertificate", "/no/such.pem", "'tlsClientCertificate' and 'tlsCl"),
+        ("issues", "tlsClientKey", "/no/such.pem", "'tlsClientCertificate' and 'tlsClientKey' are"),
+        ("issues", "proxy", "http://me:word@", "option 'proxy' must be an address like"),
         ("_community_table_metadata", "tableNameList", "issues", "option 'tableNameList'"),
         ("_community_table_metadata", "tableConfigs", "[]", "option 'tableConfigs'"),
     ];

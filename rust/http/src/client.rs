@@ -1,7 +1,7 @@
 //! The client: one request with all that belongs to it.
 
 use crate::auth::{self, Auth};
-use crate::connect::proxy_secrets;
+use crate::connect::{Trust, proxy_secrets};
 use crate::limits::{self, Allowance, Budget, Headers, Learn, Lease, Limits};
 use crate::oauth::{Credential, OAuth, Token, Via};
 use crate::options::Policy;
@@ -36,7 +36,8 @@ pub(crate) struct Inner {
     pub(crate) redactor: Redactor,
     pub(crate) mapping: Mapping,
     headers: HeaderMap,
-    /// Made at the first request: it reads certificates from disk.
+    pub(crate) trust: Trust,
+    /// Made at the first request: it reads the machine's certificates.
     pub(crate) http: OnceLock<reqwest::Client>,
     pub(crate) limits: Lease,
     pub(crate) learn: Option<Learn>,
@@ -405,8 +406,11 @@ impl ClientBuilder {
         if let Some((name, value)) = self.auth.line()? {
             headers.insert(name, value);
         }
+        let trust = Trust::of(&self.policy).map_err(|e| redactor.error(e))?;
         let tokens = match &self.auth {
-            Auth::OAuth(oauth) => Some((Credential::shared(oauth), self.via(oauth, &redactor)?)),
+            Auth::OAuth(oauth) => {
+                Some((Credential::shared(oauth), self.via(oauth, &redactor, &trust)?))
+            }
             _ => None,
         };
         let origin = self.base.origin.to_string();
@@ -422,6 +426,7 @@ impl ClientBuilder {
             redactor,
             mapping: self.mapping,
             headers,
+            trust,
             http: OnceLock::new(),
             limits,
             learn: self.learn,
@@ -430,7 +435,7 @@ impl ClientBuilder {
     }
 
     /// What tokens of `oauth` are asked for through: a client of the token service.
-    fn via(&self, oauth: &OAuth, redactor: &Redactor) -> Result<Via> {
+    fn via(&self, oauth: &OAuth, redactor: &Redactor, trust: &Trust) -> Result<Via> {
         let mut via = Via { client: None, redactor: redactor.clone() };
         if let Some(url) = oauth.token_url() {
             let insecure = self.policy.allow_insecure_http;
@@ -446,6 +451,7 @@ impl ClientBuilder {
                 redactor: redactor.clone(),
                 mapping: Box::new(move |reply| oauth.verdict(reply)),
                 headers: default_headers(),
+                trust: trust.clone(),
                 http: OnceLock::new(),
                 limits,
                 learn: None,

@@ -2,9 +2,9 @@
 
 use crate::client::Inner;
 use crate::guard::GuardedResolver;
-use crate::options::{CA, CERTIFICATE, KEY, PROXY};
+use crate::options::{CA, CERTIFICATE, KEY, PROXY, Policy};
 use lakeflow_core::{Error, Result, Secret};
-use reqwest::{Certificate, ClientBuilder, Identity, Proxy};
+use reqwest::{Certificate, Identity, Proxy};
 use std::sync::Arc;
 use url::Url;
 
@@ -35,13 +35,21 @@ impl Inner {
             .dns_resolver(Arc::new(GuardedResolver {
                 loopback_only: !self.base.https && !self.policy.allow_insecure_http,
             }));
-        if let Some(address) = &self.policy.proxy {
-            builder = builder.proxy(proxy(address)?);
+        let Trust { authorities, identity, proxy } = &self.trust;
+        if let Some(proxy) = proxy {
+            builder = builder.proxy(proxy.clone());
         } else if self.base.loopback {
             // A proxy would take what is meant to stay on this machine.
             builder = builder.no_proxy();
         }
-        builder = self.trust(builder)?;
+        builder = match (self.base.https, identity) {
+            // Spares reading the machine's certificates, and needs none to be installed.
+            (false, _) => builder.tls_certs_only([]),
+            (true, None) => builder.tls_certs_merge(authorities.clone()),
+            (true, Some(identity)) => {
+                builder.tls_certs_merge(authorities.clone()).identity(identity.clone())
+            }
+        };
         let built = builder.build();
 
         built.map_err(|e| {
@@ -52,42 +60,59 @@ impl Inner {
             .source(self.redactor.cause(&e))
         })
     }
+}
 
-    /// Whom the client trusts, and how it shows who it is.
-    fn trust(&self, builder: ClientBuilder) -> Result<ClientBuilder> {
-        if !self.base.https {
-            // Spares reading the machine's certificates, and needs none to be installed.
-            return Ok(builder.tls_certs_only([]));
-        }
-        let mut builder = builder;
-        if let Some(bundle) = &self.policy.ca_bundle {
-            let found = Certificate::from_pem_bundle(pem(CA, bundle)?.expose().as_bytes());
-            let found = found.unwrap_or_default();
-            if found.is_empty() {
-                return Err(Error::config(format!("option '{CA}' holds no PEM certificate")));
+/// Whom the client trusts, how it shows who it is, and whom it goes through.
+#[derive(Clone, Default)]
+pub(crate) struct Trust {
+    authorities: Vec<Certificate>,
+    identity: Option<Identity>,
+    proxy: Option<Proxy>,
+}
+
+impl Trust {
+    /// What options say of it; reads the files that they name.
+    ///
+    /// # Errors
+    /// [`ErrorKind::ConfigInvalid`](lakeflow_core::ErrorKind::ConfigInvalid), naming the option.
+    pub(crate) fn of(policy: &Policy) -> Result<Self> {
+        let proxy = policy.proxy.as_ref().map(proxy).transpose()?;
+        let authorities = policy.ca_bundle.as_deref().map(authorities).transpose()?;
+        let identity = match (&policy.client_certificate, &policy.client_key) {
+            (None, None) => None,
+            (Some(certificate), Some(key)) => Some(identity(certificate, key)?),
+            _ => {
+                return Err(Error::config(format!(
+                    "options '{CERTIFICATE}' and '{KEY}' are given together or not at all"
+                )));
             }
-            builder = builder.tls_certs_merge(found);
-        }
-        match (&self.policy.client_certificate, &self.policy.client_key) {
-            (None, None) => Ok(builder),
-            (Some(certificate), Some(key)) => {
-                let mut both = pem(KEY, key.expose())?.expose().to_owned();
-                both.push('\n');
-                both.push_str(pem(CERTIFICATE, certificate)?.expose());
-                let both = Secret::new(both);
-                let identity = Identity::from_pem(both.expose().as_bytes()).map_err(|_| {
-                    Error::config(format!(
-                        "options '{CERTIFICATE}' and '{KEY}' must hold a PEM certificate and its \
-                         unencrypted PEM key"
-                    ))
-                })?;
-                Ok(builder.identity(identity))
-            }
-            _ => Err(Error::config(format!(
-                "options '{CERTIFICATE}' and '{KEY}' are given together or not at all"
-            ))),
-        }
+        };
+
+        Ok(Self { authorities: authorities.unwrap_or_default(), identity, proxy })
     }
+}
+
+fn authorities(bundle: &str) -> Result<Vec<Certificate>> {
+    let found = Certificate::from_pem_bundle(pem(CA, bundle)?.expose().as_bytes());
+
+    found
+        .ok()
+        .filter(|found| !found.is_empty())
+        .ok_or_else(|| Error::config(format!("option '{CA}' holds no PEM certificate")))
+}
+
+fn identity(certificate: &str, key: &Secret) -> Result<Identity> {
+    let mut both = pem(KEY, key.expose())?.expose().to_owned();
+    both.push('\n');
+    both.push_str(pem(CERTIFICATE, certificate)?.expose());
+    let both = Secret::new(both);
+
+    Identity::from_pem(both.expose().as_bytes()).map_err(|_| {
+        Error::config(format!(
+            "options '{CERTIFICATE}' and '{KEY}' must hold a PEM certificate and its unencrypted \
+             PEM key"
+        ))
+    })
 }
 
 /// The proxy at `address`, which may hold a user name and a password.
