@@ -28,7 +28,7 @@ const MARGIN: f64 = 0.05;
 const LONGEST_MARGIN: Duration = Duration::from_millis(500);
 
 /// A sum of parts that is not less than this is the whole.
-const WHOLE: f64 = 1.0 - 1e-9;
+pub(crate) const WHOLE: f64 = 1.0 - 1e-9;
 
 /// So many requests in any span of time of a window's length.
 #[derive(Clone, Copy, Debug)]
@@ -414,7 +414,8 @@ impl Limits {
     /// Notes that the request which was sent at `sent` was let through.
     pub(crate) fn passed(&self, sent: Instant) {
         let mut state = self.state();
-        if state.pace.passed(sent) && state.part < 1.0 {
+        let part = state.leased;
+        if state.pace.passed(sent, part) && state.part < 1.0 {
             state.part = (state.part * RISE).min(1.0);
             self.grant(&mut state);
         }

@@ -1,6 +1,7 @@
 //! How fast a service is asked that refuses requests: found by trial, because its limits are not
 //! known, or because others use them too.
 
+use crate::limits::WHOLE;
 use std::collections::VecDeque;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -23,19 +24,31 @@ const LEAST: f64 = 1.0;
 /// process sent in a second says little.
 const LOWERED: f64 = 0.8;
 
+/// Requests a second with which a process begins once it was refused, if others use the limit too:
+/// all of them are refused at about the same time, and rise alike from here until one is again.
+const BEGIN: f64 = 2.0;
+
+/// A refusal while the rate was rising from a guess lowers it to this part at most.
+const OVERSHOT: f64 = 0.5;
+
 /// After so many times the pause after the last refusal, longer by as much as others use the limit
 /// too, it is tried whether the service takes more. That costs about one refusal in a hundred
 /// requests of all, and a pause in so much time.
 const PATIENT_PAUSES: f64 = 15.0;
 
-/// After so many answers without any refusal this process may use more than its part.
-const UNREFUSED: u32 = 100;
+/// Nobody's part is taken for less.
+const LEAST_PART: f64 = 0.01;
 
-/// Each answer then raises the rate by this factor; of fewer answers than these a second each counts
-/// for more, up to the largest step.
+/// After so many answers without any refusal each raises the part that this process may use.
+const UNREFUSED: u32 = 100;
 pub(crate) const RISE: f64 = 1.02;
-const FAST: f64 = 5.0;
-const LARGEST_RISE: f64 = 1.5;
+
+/// The factor by which the rate rises in the first second, and how much that grows in each further
+/// one, more so where others may have left their parts; a guess rises by the largest one.
+const FIRST_RISE: f64 = 1.1;
+const GROWTH_ALONE: f64 = 0.05;
+const GROWTH_SHARED: f64 = 0.1;
+const LARGEST_RISE: f64 = 2.0;
 
 /// A higher rate is no longer kept to: nobody sends faster.
 const UNBOUNDED: f64 = 200.0;
@@ -65,15 +78,16 @@ struct Refusal {
     row: u32,
     /// No request before.
     until: Instant,
-    /// The part of the limit that this process has.
-    part: f64,
-    /// No higher rate is tried with requests that are sent before.
-    content: Instant,
+    /// Whether others may use the limit too.
+    shared: bool,
+    /// When the first request after it was sent with which a higher rate was tried.
+    rises: Option<Instant>,
     /// How far before `first` requests count, which is as long as is waited after it.
     span: Duration,
-    /// The rate at which it came, if one was kept.
+    /// The rate at which it came, if one was kept, and whether that had risen from a guess.
     kept: Option<f64>,
-    /// Requests per second, and whether that is a guess, for want of requests before.
+    overshot: bool,
+    /// Requests per second, and whether that is a guess which is rather too low.
     guessed: bool,
     rate: f64,
 }
@@ -97,8 +111,9 @@ impl Pace {
         self.last = Some(now);
     }
 
-    /// Notes that the request of `sent` was let through; says whether it is time to try for more.
-    pub(crate) fn passed(&mut self, sent: Instant) -> bool {
+    /// Notes that the request of `sent` was let through; says whether it is time to try for more. This
+    /// process has `part` of the limit.
+    pub(crate) fn passed(&mut self, sent: Instant, part: f64) -> bool {
         if self.passed.len() == REMEMBERED {
             self.passed.pop_front();
         }
@@ -112,11 +127,18 @@ impl Pace {
             return self.free > UNREFUSED;
         };
         refusal.row = 0;
-        if sent < refusal.content {
+        let patience = refusal.span.mul_f64(PATIENT_PAUSES / part.clamp(LEAST_PART, 1.0));
+        if !refusal.guessed && sent < refusal.known + patience {
             return false;
         }
-        let slow = (FAST * refusal.part / refusal.rate).max(1.0);
-        refusal.rate *= RISE.powf(slow).min(LARGEST_RISE);
+        let since = *refusal.rises.get_or_insert(sent);
+        let seconds = sent.saturating_duration_since(since).as_secs_f64();
+        let growth = if refusal.shared { GROWTH_SHARED } else { GROWTH_ALONE };
+        let in_a_second = match refusal.guessed {
+            true => LARGEST_RISE,
+            false => (FIRST_RISE + growth * seconds).min(LARGEST_RISE),
+        };
+        refusal.rate *= in_a_second.powf(1.0 / refusal.rate).min(LARGEST_RISE);
         self.refusal.take_if(|refusal| refusal.rate > UNBOUNDED);
 
         true
@@ -143,26 +165,21 @@ impl Pace {
         };
         let own = || (FIRST_PAUSE * PAUSE_GROWTH.saturating_pow(row - 1)).min(LONGEST_PAUSE);
         let pause = asked.unwrap_or_else(own);
-        let part = part.clamp(0.01, 1.0);
-        let kept = before.map(|before| before.rate);
         self.refusal = Some(Refusal {
             sent,
             known: now,
             first,
             row,
             until: if asked.is_some() { now } else { now + pause },
-            content: now + pause.mul_f64(PATIENT_PAUSES / part),
-            part,
+            shared: part < WHOLE,
+            rises: None,
             span: pause,
-            kept,
+            kept: before.as_ref().map(|before| before.rate),
+            overshot: before.is_some_and(|before| before.guessed),
             guessed: false,
             rate: 0.0,
         });
         self.estimate();
-        // What is guessed is rather too low.
-        if let Some(refusal) = self.refusal.as_mut().filter(|refusal| refusal.guessed) {
-            refusal.content = now;
-        }
     }
 
     /// Concludes the rate from what was let through before the refusal.
@@ -177,7 +194,16 @@ impl Pace {
         let span = span + refusal.sent.saturating_duration_since(refusal.first);
         let found = f64::from(count) / span.as_secs_f64();
         if let Some(kept) = refusal.kept.filter(|_| refusal.row == 1) {
-            refusal.rate = (found * PART).clamp(kept * LOWERED, kept * PART);
+            let lowered = if refusal.overshot { OVERSHOT } else { LOWERED };
+            refusal.rate = (found * PART).clamp(kept * lowered, kept * PART);
+            return;
+        }
+        let young = self.passed.front().is_none_or(|at| before(*at) < 2 * refusal.span);
+        if refusal.kept.is_none() && refusal.shared && young {
+            // What others had at the same time is not known.
+            refusal.guessed = true;
+            let least = BEGIN / refusal.span.as_secs_f64().max(1.0);
+            refusal.rate = (found * PART).min(BEGIN).max(least);
             return;
         }
         let unknown = count == 0 || count < FEW && refusal.row == 1;
@@ -212,14 +238,14 @@ mod tests {
         let start = Instant::now();
         let mut pace = Pace::default();
         for at in 0..19 {
-            assert!(!pace.passed(start + ms(at * 100)));
+            assert!(!pace.passed(start + ms(at * 100), 1.0));
         }
         assert!(!pace.is_bounded());
         pace.refused(start + ms(1900), start + ms(1950), None, 1.0);
         assert_eq!(next(&mut pace, start, 3), [2950, 3066, 3183], "9 in a second, less a part");
 
         // The answers of what was on its way are late: more was let through than seemed.
-        pace.passed(start + ms(1890));
+        pace.passed(start + ms(1890), 1.0);
         assert_eq!(next(&mut pace, start, 2), [3289, 3394], "10 in a second");
         // Refusals of what was on its way say nothing new.
         pace.refused(start + ms(1950), start + ms(2000), None, 1.0);
@@ -240,7 +266,7 @@ mod tests {
         }
         assert_eq!(pauses, [1, 4, 16, 64, 256, 300, 300]);
 
-        pace.passed(now);
+        pace.passed(now, 1.0);
         now += ms(1000);
         pace.refused(now, now, None, 1.0);
         assert_eq!((pace.next().unwrap() - now).as_secs(), 1, "one that passes ends the row");
@@ -250,7 +276,7 @@ mod tests {
     async fn rate_is_kept_for_a_while_and_then_raised_until_nobody_sends_faster() {
         let start = Instant::now();
         let mut pace = Pace::default();
-        (0..10).for_each(|_| _ = pace.passed(start));
+        (0..10).for_each(|_| _ = pace.passed(start, 1.0));
         pace.refused(start, start, Some(ms(1000)), 1.0);
         let mut gaps = Vec::new();
         let mut last = start;
@@ -259,9 +285,9 @@ mod tests {
             gaps.push((next - last).as_millis());
             last = next;
             pace.sent(next);
-            pace.passed(next + ms(1));
+            pace.passed(next + ms(1), 1.0);
         }
-        assert_eq!(gaps[..145], [&[0][..], &[105; 143], &[103]].concat());
-        assert_eq!((gaps.len(), gaps.last()), (297, Some(&5)));
+        assert_eq!(gaps[..145], [&[0][..], &[105; 143], &[104]].concat());
+        assert_eq!((gaps.len(), gaps.last()), (634, Some(&5)));
     }
 }
