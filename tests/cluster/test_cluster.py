@@ -1,70 +1,73 @@
 """Reads by the executors of a cluster: all of the table, by both workers, whatever happens.
 
-The cluster, the simulator and the driver are processes of their own.
+The cluster, the simulator and the drivers are processes of their own.
 """
 
 import json
 from collections import Counter
-from datetime import timedelta
 from pathlib import Path
 
 import pytest
 from support import corpus, environment, processes
 from support.cluster import SLOTS, Cluster
-from support.simulator import Simulator
+from support.simulator import Simulator, github, shopify
+from support.streams import Checkpoint
 
 _ROWS = 1200
 _PAGE = 10
+
+#: What a service lets through in any second, and what it answers to more.
+_LIMIT = 10
+_TOO_MANY = {"status": 429, "body": {}, "headers": {"retry-after": "${retry_after}"}}
 
 
 @pytest.fixture(scope="module")
 def cluster(tmp_path_factory):
     """One cluster for all tests."""
-    with Cluster(tmp_path_factory.mktemp("cluster") / "spark") as cluster:
+    with Cluster(tmp_path_factory.mktemp("cluster")) as cluster:
         yield cluster
 
 
 @pytest.fixture(scope="module")
-def told(cluster, tmp_path_factory):
-    """What a driver read in each way, and the ids that the service has."""
-    folder = tmp_path_factory.mktemp("reads")
+def shop():
+    """A shop whose products were made one after the other."""
     with Simulator("serve", "--source", "shopify", "--rows", f"shopify/products={_ROWS}") as shop:
-        products = _spread(shop.records("shopify", "products"))
+        products = shop.records("shopify", "products")
+        for product, made in zip(products, corpus.spread(len(products), days=240), strict=True):
+            product |= {"created_at": made, "updated_at": made}
         shop.set_records("shopify", "products", products)
+        yield shop
+
+
+@pytest.fixture(scope="module")
+def drive(cluster, tmp_path_factory):
+    """Runs a driver of this folder and returns what it told."""
+
+    def drive(script: str, simulator: Simulator, options: dict, **more) -> dict:
+        folder = tmp_path_factory.mktemp(script)
+        jars = [environment.jar(), *environment.delta_jars()]
         spec = {
             "master": cluster.master,
-            "jars": [str(environment.jar())],
+            "jars": [str(jar) for jar in jars],
+            "delta": bool(environment.delta_jars()),
             "folder": str(folder / "spark"),
-            "simulator": shop.url,
-            "options": _options(shop, "products"),
+            "simulator": simulator.url,
+            "options": options,
             "result": str(folder / "result.json"),
         }
-        driver = Path(__file__).with_name("driver.py")
-        processes.run(environment.python(), driver, spec, folder / "driver")
-    told = json.loads((folder / "result.json").read_text())
+        driver = Path(__file__).with_name(f"{script}.py")
+        processes.run(environment.python(), driver, spec | more, folder / "driver")
+        return json.loads((folder / "result.json").read_text())
 
-    return told | {"ids": sorted(product["id"] for product in products)}
-
-
-def _spread(products: list[dict]) -> list[dict]:
-    """The same products, made one after the other over the last 240 days."""
-    first = corpus.hours_ago(240 * 24)
-    for number, product in enumerate(products):
-        made = first + timedelta(hours=240 * 24 * number / len(products))
-        product |= {"created_at": corpus.instant(made), "updated_at": corpus.instant(made)}
-
-    return products
+    return drive
 
 
-def _options(shop: Simulator, table: str) -> dict:
-    return {
-        "sourceName": "shopify",
-        "shop": "acme",
-        "access_token": "t0ken-for-tests",
-        "base_url": shop.base_url("shopify"),
-        "tableName": table,
-        "limit": str(_PAGE),
-    }
+@pytest.fixture(scope="module")
+def told(drive, shop):
+    """What a driver read in each way, and the ids that the service has."""
+    ids = sorted(product["id"] for product in shop.records("shopify", "products"))
+
+    return drive("reads", shop, shopify(shop, limit=_PAGE)) | {"ids": ids}
 
 
 def _splits(read: dict) -> Counter:
@@ -108,3 +111,66 @@ def test_a_dead_executor_costs_the_requests_of_the_splits_it_was_reading(told):
     )
     whole = max(times for split, times in pages.items() if split not in repeated)
     assert max(pages[split] for split in repeated) <= 2 * whole
+
+
+@pytest.fixture(scope="module")
+def paces(drive):
+    """Requests to a service with a limit, by the number of splits: instant in ms and status."""
+    rows = 40 * _LIMIT * _PAGE
+    with Simulator("serve", "--source", "shopify", "--rows", f"shopify/products={rows}") as shop:
+        products = shop.records("shopify", "products")
+        for product, made in zip(products, corpus.spread(len(products), days=240), strict=True):
+            product |= {"created_at": made, "updated_at": made}
+        shop.set_records("shopify", "products", products)
+        shop.limit_rate(
+            "shopify",
+            [{"kind": "rolling", "limit": _LIMIT, "window_seconds": 1, "exceeded": _TOO_MANY}],
+        )
+        paces = drive("paces", shop, shopify(shop, limit=_PAGE), splits=[1, 8, 64])
+        assert all(pace["rows"] == rows for pace in paces.values())
+
+    return paces
+
+
+@pytest.mark.parametrize("splits", ["1", "8", "64"])
+def test_a_service_with_a_limit_is_used_to_the_limit_and_hardly_ever_refuses(paces, splits):
+    asked = paces[splits]["asked"]
+    begin = asked[0][0] + 5_000
+    statuses = [status for at_ms, status in asked if at_ms >= begin]
+    assert statuses.count(429) <= 0.02 * len(statuses)
+
+    # Then an executor may have no split left, and its part is found by the other one in a while.
+    passed = [at_ms for at_ms, status in asked if status == 200]
+    end = passed[len(passed) * 5 // 8]
+    assert end - begin > 15_000, "too short a read to tell"
+    rate = sum(begin <= at_ms < end for at_ms in passed) * 1000 / (end - begin)
+    assert rate >= 0.8 * _LIMIT
+
+
+def test_a_stream_by_executors_whose_driver_dies_is_whole_after_the_next_run(drive, tmp_path):
+    with Simulator("serve", "--source", "github", "--rows", "github/o/r/commits=600") as service:
+        commits = service.records("github", "o/r/commits")
+        for commit, made in zip(commits, corpus.spread(len(commits), days=240), strict=True):
+            commit["commit"]["committer"]["date"] = made
+        service.set_records("github", "o/r/commits", commits)
+        options = github(service, table="commits", streamReads="executors", window_seconds=86400)
+        checkpoint = Checkpoint(tmp_path / "checkpoint")
+        stream = {"table": str(tmp_path / "table"), "checkpoint": str(checkpoint.folder)}
+
+        died = drive("stream", service, options, **stream, die_after=40)
+        logged = checkpoint.offset_texts(0)
+        assert died == {"jvm_exit": -9, "asked": died["asked"]}
+        assert (checkpoint.logged(), checkpoint.committed()) == ([0], [])
+        assert checkpoint.offset(0)["by_split"] is True
+
+        whole = drive("stream", service, options, **stream, die_after=None)
+
+    assert checkpoint.offset_texts(0) == logged
+    assert "by_split" not in checkpoint.offset(1)
+    assert sorted(whole["shas"]) == sorted(commit["sha"] for commit in commits)
+    assert whole["batches"][0] > whole["batches"][1] > 0
+    served = whole["tasks"]
+    assert len(served) == 2 and min(served.values()) > SLOTS / 2, served
+    # Without the requests that find where the table begins.
+    begun = [{tuple(asked) for asked in run["asked"] if asked[0]} for run in (died, whole)]
+    assert len(begun[0]) >= SLOTS and begun[0] <= begun[1], "the same splits are planned again"

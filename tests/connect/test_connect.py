@@ -1,21 +1,17 @@
 """Spark Connect: a client that is Python only reads through a server that has the jar."""
 
 import json
-import os
 import socket
-import subprocess
-import time
+from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
 from support import environment, ports, processes, session
+from support.servers import Server
 from support.simulator import Simulator, example, github
 
 _GOLDEN = Path(__file__).parent.parent / "golden"
 _READS = ("github_issues", "example_events")
-
-#: Longest start of a server, in seconds.
-_PATIENCE = 120
 
 
 def _golden(name: str) -> dict:
@@ -32,9 +28,9 @@ def told(tmp_path_factory):
             simulator.set_records(source, table, _golden(name)["records"])
         issues = github(simulator)
         result = folder / "result.json"
-        with Server(folder / "server") as server:
+        with _server(folder / "server") as server:
             spec = {
-                "server": server.address,
+                "server": server,
                 "reads": {
                     "github_issues": issues,
                     "example_events": example(simulator, "events"),
@@ -51,63 +47,36 @@ def told(tmp_path_factory):
     return json.loads(result.read_text())
 
 
-class Server:
-    """A Spark Connect server of the suite's Spark with the jar; use as a context manager."""
+@contextmanager
+def _server(folder: Path):
+    """A Spark Connect server of the suite's Spark with the jar; what a client names."""
+    port = ports.free()
+    settings = {
+        "spark.connect.grpc.binding.address": "127.0.0.1",
+        "spark.connect.grpc.binding.port": port,
+        "spark.driver.host": "127.0.0.1",
+        "spark.driver.bindAddress": "127.0.0.1",
+        "spark.sql.session.timeZone": session.SESSION_ZONE,
+        "spark.ui.enabled": "false",
+    }
+    arguments = [
+        *("--class", "org.apache.spark.sql.connect.service.SparkConnectServer"),
+        *("--master", "local[2]", "--driver-memory", "1g"),
+        *("--jars", str(environment.jar())),
+        *(part for key, value in settings.items() for part in ("--conf", f"{key}={value}")),
+        "spark-internal",
+    ]
+    with Server("spark-submit", arguments, folder) as server:
+        server.until(lambda: _listens(port))
+        yield f"sc://127.0.0.1:{port}"
 
-    def __init__(self, folder: Path):
-        folder.mkdir()
-        self._port = ports.free()
-        home = environment.spark_home()
-        settings = {
-            "spark.connect.grpc.binding.address": "127.0.0.1",
-            "spark.connect.grpc.binding.port": self._port,
-            "spark.driver.host": "127.0.0.1",
-            "spark.driver.bindAddress": "127.0.0.1",
-            "spark.sql.session.timeZone": session.SESSION_ZONE,
-            "spark.ui.enabled": "false",
-        }
-        self._output = (folder / "output.txt").open("wb")
-        self._process = subprocess.Popen(
-            [
-                str(home / "bin" / "spark-submit"),
-                *("--class", "org.apache.spark.sql.connect.service.SparkConnectServer"),
-                *("--master", "local[2]", "--driver-memory", "1g"),
-                *("--jars", str(environment.jar())),
-                *(part for key, value in settings.items() for part in ("--conf", f"{key}={value}")),
-                "spark-internal",
-            ],
-            stdin=subprocess.DEVNULL,
-            stdout=self._output,
-            stderr=subprocess.STDOUT,
-            env=os.environ | {"SPARK_HOME": str(home), "SPARK_LOCAL_IP": "127.0.0.1"},
-            cwd=folder,
-        )
 
-    @property
-    def address(self) -> str:
-        """What a client names."""
-        return f"sc://127.0.0.1:{self._port}"
-
-    def __enter__(self):
-        give_up = time.monotonic() + _PATIENCE
-        while not self._listens():
-            told = Path(self._output.name).read_text(errors="replace")[-4000:]
-            assert self._process.poll() is None, f"the server ended:\n{told}"
-            assert time.monotonic() < give_up, f"no server within {_PATIENCE} s:\n{told}"
-            time.sleep(0.2)
-        return self
-
-    def __exit__(self, *_):
-        self._process.terminate()
-        self._process.wait(timeout=60)
-        self._output.close()
-
-    def _listens(self) -> bool:
-        try:
-            socket.create_connection(("127.0.0.1", self._port), timeout=1).close()
-        except OSError:
-            return False
-        return True
+def _listens(port: int) -> bool:
+    try:
+        socket.create_connection(("127.0.0.1", port), timeout=1).close()
+    except OSError:
+        return False
+    return True
 
 
 @pytest.mark.parametrize("name", _READS)

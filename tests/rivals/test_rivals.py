@@ -24,7 +24,7 @@ def test_two_drivers_on_one_checkpoint_leave_every_event_once(spark, tmp_path):
             _wait_for(tmp_path / "checkpoint" / "offsets" / "0")
             second = pool.submit(_run, simulator, options, tmp_path, 1)
             errors = [first.result()["error"], second.result()["error"]]
-        simulator.call("DELETE", "/_simulator/faults")
+        simulator.clear_faults()
 
         # Spark's log or Delta's lets one of them go on and tells the other; or the other finds the
         # slice of a batch gone that its rival has committed meanwhile.

@@ -5,7 +5,7 @@ import random
 import pytest
 from pyspark.sql import functions as F
 from support.rows import values
-from support.simulator import Simulator, github
+from support.simulator import Simulator, github, shopify
 from support.streams import read
 
 
@@ -13,18 +13,6 @@ from support.streams import read
 def shop():
     with Simulator("serve", "--source", "shopify", "--rows", "shopify/products=300") as simulator:
         yield simulator
-
-
-def _products(simulator, **more) -> dict:
-    options = {
-        "sourceName": "shopify",
-        "shop": "acme",
-        "access_token": "t0ken-for-tests",
-        "base_url": simulator.base_url("shopify"),
-        "tableName": "products",
-    }
-
-    return options | more
 
 
 def _plan(frame) -> str:
@@ -128,10 +116,10 @@ def test_a_limit_after_a_filter_counts_rows_that_pass_it(spark, simulator):
 
 
 def test_wanted_columns_are_asked_of_a_service_that_can_select(spark, shop):
-    whole = values(read(spark, _products(shop)), "id")
+    whole = values(read(spark, shopify(shop)), "id")
     shop.clear_requests()
 
-    one_task = _products(shop, numPartitions="1")
+    one_task = shopify(shop, numPartitions=1)
     rows = values(read(spark, one_task).select("id", "title"), "id")
 
     assert rows == [{"id": row["id"], "title": row["title"]} for row in whole]
@@ -139,8 +127,8 @@ def test_wanted_columns_are_asked_of_a_service_that_can_select(spark, shop):
 
 
 def test_who_wants_everything_selects_nothing(spark, shop):
-    rows = values(read(spark, _products(shop, numPartitions="1")), "id")
-    rescued = read(spark, _products(shop, numPartitions="1", rescuedDataColumn="_rescued"))
+    rows = values(read(spark, shopify(shop, numPartitions=1)), "id")
+    rescued = read(spark, shopify(shop, numPartitions=1, rescuedDataColumn="_rescued"))
     assert len(rescued.select("id", "_rescued").collect()) == 300
     assert {request.query.get("fields") for request in shop.requests()} == {None}
     records = sorted(shop.records("shopify", "products"), key=lambda record: record["id"])
@@ -153,7 +141,7 @@ def test_who_wants_everything_selects_nothing(spark, shop):
 def test_pushed_and_unpushed_reads_are_equal(spark, shop, simulator, seed):
     """Random predicates, columns and limits; Spark alone answers over a cached copy."""
     choice = random.Random(seed)
-    options = choice.choice([_products(shop), github(simulator, per_page=30)])
+    options = choice.choice([shopify(shop), github(simulator, per_page=30)])
     copy = read(spark, options).cache()
     bounds = [row["updated_at"] for row in values(copy)]
     conditions = [

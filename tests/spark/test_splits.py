@@ -3,10 +3,10 @@
 from datetime import timedelta
 
 import pytest
-from support import corpus, metrics
+from support import corpus, metrics, streams
 from support.rows import values
-from support.simulator import Simulator, github
-from support.streams import read
+from support.simulator import Simulator, example, github, shopify
+from support.streams import Checkpoint, drain, load, read
 
 _BOUNDS = ("created_at_min", "created_at_max")
 
@@ -16,25 +16,14 @@ def shop():
     """300 products, made one after the other over the last 30 days."""
     with Simulator("serve", "--source", "shopify", "--rows", "shopify/products=300") as simulator:
         products = simulator.records("shopify", "products")
-        first = corpus.hours_ago(30 * 24)
-        for number, product in enumerate(products):
-            made = first + timedelta(hours=30 * 24 * number / len(products))
-            product |= {"created_at": corpus.instant(made), "updated_at": corpus.instant(made)}
+        for product, made in zip(products, corpus.spread(len(products), days=30), strict=True):
+            product |= {"created_at": made, "updated_at": made}
         simulator.set_records("shopify", "products", products)
         yield simulator
 
 
 def _products(simulator, **more) -> dict:
-    options = {
-        "sourceName": "shopify",
-        "shop": "acme",
-        "access_token": "t0ken-for-tests",
-        "base_url": simulator.base_url("shopify"),
-        "tableName": "products",
-        "limit": "20",
-    }
-
-    return options | more
+    return shopify(simulator, limit=20, **more)
 
 
 def _splits(simulator) -> list[tuple]:
@@ -46,7 +35,7 @@ def _splits(simulator) -> list[tuple]:
 
 
 def test_a_table_with_an_unchanging_field_is_split_for_the_tasks_that_run_at_once(spark, shop):
-    whole = values(read(spark, _products(shop, numPartitions="1")), "id")
+    whole = values(read(spark, _products(shop, numPartitions=1)), "id")
     assert _splits(shop) == []
 
     planned = corpus.hours_ago(0)
@@ -65,7 +54,7 @@ def test_a_table_with_an_unchanging_field_is_split_for_the_tasks_that_run_at_onc
 
 def test_columns_of_a_split_are_asked_for_with_the_field_that_it_is_split_by(spark, shop):
     shop.clear_requests()
-    rows = read(spark, _products(shop, numPartitions="3")).select("title").collect()
+    rows = read(spark, _products(shop, numPartitions=3)).select("title").collect()
 
     assert len(rows) == 300
     asked = {request.query["fields"] for request in shop.requests()}
@@ -119,3 +108,59 @@ def test_what_cannot_be_split_is_refused_before_the_query(spark, simulator, opti
         read(spark, options)
 
     assert (message or "unknown table 'labels'") in str(failure.value)
+
+
+@pytest.fixture
+def commits(simulator):
+    """90 commits, made one after the other over the last 300 days."""
+    records = simulator.records("github", "acme/widgets/commits")[:90]
+    for record, made in zip(records, corpus.spread(len(records), days=300), strict=True):
+        record["commit"]["committer"]["date"] = made
+    simulator.set_records("github", "acme/widgets/commits", records)
+    return records
+
+
+def test_a_stream_that_is_far_behind_is_read_by_tasks(spark, simulator, commits, tmp_path):
+    options = github(
+        simulator, "acme/widgets", "commits", streamReads="executors",
+        window_seconds=86400, lookback_seconds=864000,
+    )  # fmt: skip
+    table, checkpoint = tmp_path / "table", Checkpoint(tmp_path / "checkpoint")
+
+    first = drain(load(spark, options), table, checkpoint.folder)
+
+    assert checkpoint.offset(0)["by_split"] is True
+    assert "by_split" not in checkpoint.offset(1)
+    assert 0 < first.batches[1] < first.batches[0] and len(first.batches) == 2
+    rows = [row.sha for row in streams.table(spark, table).collect()]
+    assert sorted(rows) == sorted(record["sha"] for record in commits)
+    begun = {request.query.get("since") for request in simulator.requests()}
+    assert len(begun) > 3 * spark.sparkContext.defaultParallelism
+
+    assert drain(load(spark, options), table, checkpoint.folder).rows == 0
+    late = commits[0] | {"sha": "f" * 40}
+    late["commit"]["committer"]["date"] = corpus.instant(corpus.hours_ago(1))
+    simulator.set_records("github", "acme/widgets/commits", [*commits[1:], late])
+    assert drain(load(spark, options), table, checkpoint.folder).batches == [1]
+
+
+def test_deletes_come_in_slices_where_tasks_read_the_rows(spark, simulator, tmp_path):
+    options = example(simulator, "orders", isDeleteFlow="true", streamReads="executors")
+    made = corpus.spread(3, days=3)
+    deleted = [{"order_id": f"d{n}", "updated_at": at} for n, at in enumerate(made)]
+    simulator.set_records("example", "deleted_orders", deleted)
+    table, checkpoint = tmp_path / "table", Checkpoint(tmp_path / "checkpoint")
+
+    drain(load(spark, options), table, checkpoint.folder)
+
+    rows = streams.table(spark, table).collect()
+    assert sorted(row.order_id for row in rows) == ["d0", "d1", "d2"]
+    assert "by_split" not in checkpoint.offset(0)
+
+
+def test_a_stream_that_tasks_cannot_read_says_so_at_its_start(spark, simulator, tmp_path):
+    frame = load(spark, github(simulator, streamReads="executors"))
+    with pytest.raises(Exception) as failure:
+        drain(frame, tmp_path / "table", tmp_path / "checkpoint")
+
+    assert "option 'streamReads' cannot be executors for table 'issues'" in str(failure.value)

@@ -3,34 +3,26 @@
 import json
 import os
 import signal
-import socket
-import subprocess
-import time
 import urllib.request
+from contextlib import ExitStack
 from pathlib import Path
 
-from support import environment
+from support import ports, session
+from support.servers import Server
 
 #: Tasks that each worker runs at once: they wait for a service most of the time.
 SLOTS = 16
 
 _WORKERS = 2
 
-#: Longest start, in seconds.
-_PATIENCE = 120
-
 
 class Cluster:
     """The processes of a cluster of the suite's Spark; use as a context manager."""
 
     def __init__(self, folder: Path):
-        folder.mkdir(parents=True)
         self._folder = folder
-        self._home = next(
-            environment.python().parent.parent.glob("lib/python3*/site-packages/pyspark")
-        )
-        self._port, self._web_port = _free_ports(2)
-        self._processes = []
+        self._port, self._web_port = ports.free(), ports.free()
+        self._servers = ExitStack()
 
     @property
     def master(self) -> str:
@@ -38,40 +30,30 @@ class Cluster:
         return f"spark://127.0.0.1:{self._port}"
 
     def __enter__(self):
-        address = ["--host", "127.0.0.1", "--webui-port"]
-        self._start("master.Master", [*address, str(self._web_port), "--port", str(self._port)])
-        self._until(lambda: self._workers() is not None)
+        ports = ["--port", str(self._port), "--webui-port", str(self._web_port)]
+        master = self._start("master.Master", "master", ports)
+        master.until(lambda: self._workers() is not None)
         for number in range(_WORKERS):
-            work = ["--work-dir", str(self._folder / f"work-{number}")]
-            size = ["--cores", str(SLOTS), "--memory", "1g"]
-            self._start("worker.Worker", [*address, "0", *size, *work, self.master])
-        self._until(lambda: self._workers() == _WORKERS)
+            size = ["--webui-port", "0", "--cores", str(SLOTS), "--memory", "1g"]
+            self._start("worker.Worker", f"worker-{number}", [*size, self.master])
+        master.until(lambda: self._workers() == _WORKERS)
         return self
 
     def __exit__(self, *_):
-        for process in reversed(self._processes):
-            process.terminate()
-        for process in self._processes:
-            process.wait(timeout=60)
+        self._servers.close()
 
-    def _start(self, name: str, arguments: list[str]):
-        command = [str(self._home / "bin" / "spark-class"), f"org.apache.spark.deploy.{name}"]
-        output = self._folder / f"{name}-{len(self._processes)}.txt"
-        variables = {
-            "SPARK_HOME": str(self._home),
-            "SPARK_LOCAL_IP": "127.0.0.1",
-            "SPARK_DAEMON_MEMORY": "256m",
-        }
-        with output.open("wb") as sink:
-            process = subprocess.Popen(
-                [*command, *arguments],
-                stdin=subprocess.DEVNULL,
-                stdout=sink,
-                stderr=subprocess.STDOUT,
-                env=os.environ | variables,
-                cwd=self._folder,
+    def _start(self, name: str, folder: str, arguments: list[str]) -> Server:
+        return self._servers.enter_context(
+            Server(
+                "spark-class",
+                [f"org.apache.spark.deploy.{name}", "--host", "127.0.0.1", *arguments],
+                self._folder / folder,
+                variables={
+                    "SPARK_DAEMON_MEMORY": "256m",
+                    "SPARK_WORKER_DIR": str(self._folder / folder),
+                },
             )
-        self._processes.append(process)
+        )
 
     def _workers(self) -> int | None:
         """Workers that the master knows; `None` before it answers."""
@@ -83,17 +65,44 @@ class Cluster:
 
         return sum(worker["state"] == "ALIVE" for worker in state["workers"])
 
-    def _until(self, ready):
-        give_up = time.monotonic() + _PATIENCE
-        while not ready():
-            ended = [process for process in self._processes if process.poll() is not None]
-            assert not ended and time.monotonic() < give_up, self._told()
-            time.sleep(0.1)
 
-    def _told(self) -> str:
-        ends = (path.read_text(errors="replace")[-2000:] for path in self._folder.glob("*.txt"))
+def start(spec: dict):
+    """The session of a driver on a cluster, every slot of which is there already.
 
-        return "the cluster did not start:\n" + "\n".join(ends)
+    `spec` has `master`, `jars` and `folder` as of `session.start`, and may have `delta`.
+    """
+    session.use_host_zone()
+    settings = {
+        "spark.master": spec["master"],
+        "spark.executor.memory": "512m",
+        "spark.executor.cores": str(SLOTS),
+        "spark.executor.extraJavaOptions": "-XX:+UseSerialGC -XX:TieredStopAtLevel=1",
+        "spark.scheduler.minRegisteredResourcesRatio": "1.0",
+    }
+    spark = session.start(
+        "lakeflow-cluster",
+        [Path(jar) for jar in spec["jars"]],
+        Path(spec["folder"]),
+        delta=spec.get("delta", False),
+        settings=settings,
+    )
+    spark.range(0, 64, 1, 64).count()
+
+    return spark
+
+
+def tasks(spark) -> dict[str, int]:
+    """Tasks that each executor has ended, by the executor's id."""
+    context = spark.sparkContext._jsc.sc()
+    context.listenerBus().waitUntilEmpty()
+    executors = context.statusStore().executorList(False).iterator()
+    ended = {}
+    while executors.hasNext():
+        executor = executors.next()
+        ended[executor.id()] = executor.completedTasks()
+    ended.pop("driver", None)
+
+    return ended
 
 
 def executors(application: str) -> dict[str, int]:
@@ -115,14 +124,3 @@ def executors(application: str) -> dict[str, int]:
 def kill(process: int):
     """Ends a process as a machine that fails does."""
     os.kill(process, signal.SIGKILL)
-
-
-def _free_ports(count: int) -> list[int]:
-    sockets = [socket.socket() for _ in range(count)]
-    for free in sockets:
-        free.bind(("127.0.0.1", 0))
-    ports = [free.getsockname()[1] for free in sockets]
-    for free in sockets:
-        free.close()
-
-    return ports

@@ -13,6 +13,11 @@ def hours_ago(hours: float) -> datetime:
     return datetime.now(timezone.utc).replace(microsecond=0) - timedelta(hours=hours)
 
 
+def spread(count: int, days: int) -> list[str]:
+    """Instants at equal distances over the last days, the oldest first."""
+    return [instant(hours_ago(24 * days * (1 - n / count))) for n in range(count)]
+
+
 def issue(number: int, updated: datetime, owner: str = "o", repo: str = "r", **more) -> dict:
     """A GitHub issue; `more` replaces or adds fields."""
     root = f"https://api.github.com/repos/{owner}/{repo}"

@@ -12,7 +12,7 @@ from support import environment
 
 @dataclass(frozen=True)
 class Request:
-    """One logged request: `query` as sent, `rows` and `bytes` as answered."""
+    """One logged request: `query` as sent, `rows` and `bytes` as answered, ms since 1970."""
 
     number: int
     source: str
@@ -22,6 +22,7 @@ class Request:
     status: int
     rows: int
     bytes: int
+    at_ms: int
 
 
 class Connection:
@@ -69,6 +70,7 @@ class Connection:
                 status=entry["status"],
                 rows=entry["rows"],
                 bytes=entry["bytes"],
+                at_ms=entry["at_ms"],
             )
             for entry in entries
         ]
@@ -93,6 +95,14 @@ class Connection:
     def fault(self, **settings):
         """Lets requests fail: `path` with `*`, `nth` or `every`, and `kind`."""
         self.call("POST", "/_simulator/faults", settings)
+
+    def clear_faults(self):
+        """Ends what `fault` began."""
+        self.call("DELETE", "/_simulator/faults")
+
+    def limit_rate(self, source: str, limits: list[dict]):
+        """Replaces the limits of requests that a source enforces."""
+        self.call("PUT", f"/_simulator/rate-limits/{source}", limits)
 
     def churn(self, **settings):
         """Touches rows that were already listed while a list is walked."""
@@ -169,6 +179,19 @@ def example(simulator: Connection, table: str, **more) -> dict:
         "username": "user-for-tests",
         "password": "passw0rd-for-tests",
         "base_url": simulator.base_url("example"),
+        "tableName": table,
+    }
+
+    return options | {key: str(value) for key, value in more.items()}
+
+
+def shopify(simulator: Connection, table: str = "products", **more) -> dict:
+    """Options that read a table of a shop from the simulator."""
+    options = {
+        "sourceName": "shopify",
+        "shop": "acme",
+        "access_token": "t0ken-for-tests",
+        "base_url": simulator.base_url("shopify"),
         "tableName": table,
     }
 

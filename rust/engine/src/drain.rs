@@ -132,6 +132,8 @@ impl Drain {
             reading.memory.places = idle.places;
         }
         reading.warnings = warnings;
+        // Nobody remembers the rows that tasks have read, and none of them can show late.
+        reading.skips_lookback = offset.by_split && table.spec.ingestion == Ingestion::Append;
         reading.wanted_from = wanted.from;
         reading.pushed = wanted.pushed;
         reading.within = wanted.within;
@@ -266,6 +268,7 @@ impl Drain {
     pub(crate) fn advance(&mut self, slice_id: &str) -> Result<(String, Option<StateBlob>)> {
         let mut state = self.settle();
         self.offset.seq += 1;
+        self.offset.by_split = false;
         self.offset.slice = Some(slice_id.to_owned());
         if let Some(deletes) = &mut self.deletes {
             state = state::join(state, deletes.settle());

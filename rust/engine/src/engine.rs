@@ -115,6 +115,7 @@ impl Engine {
             )));
         }
         let table = Arc::new(self.table(self.source(options)?, options).await?);
+        split::check_stream(&table)?;
         let lead = table.child_of.as_ref().map_or(&table, |below| &below.feed);
         if matches!(lead.progress(), Progress::Snapshot) {
             return Err(Error::unsupported(format!(

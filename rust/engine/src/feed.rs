@@ -21,6 +21,9 @@ impl Feed {
         // Of two lower bounds the higher one holds; none is lower than any.
         let first_from = option.into_iter().chain(reading.wanted_from.clone()).max();
         let from = match (&reading.reached, table.order()) {
+            (Some(reached), Some(order)) if reading.skips_lookback => {
+                Some(reached.moved(order.step, 1))
+            }
             (Some(reached), Some(order)) => {
                 Some(reached.minus_nanos(order.lookback.as_nanos(), order.step))
             }

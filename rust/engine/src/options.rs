@@ -115,6 +115,13 @@ pub static FRAMEWORK_OPTIONS: &[OptionSpec] = &[
          it, changes during the read may be missing.",
     ),
     OptionSpec::new(
+        "streamReads",
+        OptionKind::Choice(&["driver", "executors"]),
+        "Who reads a stream: the driver, or the executors as long as it is far behind, see \
+         [streams by executors](reading.md#streams-by-executors).",
+    )
+    .default("driver"),
+    OptionSpec::new(
         "sliceStore",
         OptionKind::Text,
         "Folder for the slices of a stream, instead of one under the checkpoint.",

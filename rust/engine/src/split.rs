@@ -4,20 +4,28 @@
 //! the field by which they are split, and a split by a field of its own is read to its end, however
 //! late its records change. On request the range of an order that moves is split: a record that
 //! changes while it is read may then move from a split that is still to be read into one that was.
+//!
+//! A stream that is far behind is read so too, if the user wants it: its range lies so far back that
+//! nothing in it shows late, and is planned again when a micro-batch is repeated.
 
+use crate::engine::random_bits;
 use crate::filter::Wanted;
 use crate::table::Table;
 use crate::walk::{Delivery, clock_bound};
 use lakeflow_arrow::json_text;
 use lakeflow_core::{
-    Cursor, CursorKind, Error, ErrorKind, Feed, Instant, Latest, Order, Progress, ReadRequest,
-    Result, SplitBy, Step, Until, Within,
+    Cursor, CursorKind, Error, ErrorKind, Feed, Ingestion, Instant, Latest, Offset, Order,
+    Progress, ReadRequest, Result, SplitBy, Step, Until, Within,
 };
 use serde_json::{Value, json};
 use std::time::Duration;
 
 /// Splits for each task that can run at once: records are not spread evenly over time.
 const PER_SLOT: usize = 3;
+
+/// Windows that a stream must be behind before tasks read it, and that they read at once.
+const LEAST_WINDOWS: i128 = 8;
+const MOST_WINDOWS: i128 = 1_000;
 
 const DAY: Duration = Duration::from_secs(86_400);
 
@@ -160,6 +168,25 @@ impl<'a> By<'a> {
         }
     }
 
+    /// `ends` in so many splits of `span`, the first from where it begins, the last to where it ends.
+    fn cut(&self, span: &Span, count: i128, ends: &Split) -> Vec<Split> {
+        let text = |units: i128| {
+            let instant = Instant::from_nanos(units * span.unit);
+            let value = Cursor::of_time(self.kind(), instant, self.step());
+            value.map(|value| value.raw().to_owned())
+        };
+        let split = |k: i128| Split {
+            from: if k == 0 { ends.from.clone() } else { text(span.start(k, count)) },
+            upto: match k + 1 == count {
+                true => ends.upto.clone(),
+                false => text(span.start(k + 1, count) - 1),
+            },
+            ..ends.clone()
+        };
+
+        (0..count).map(split).collect()
+    }
+
     /// Nanoseconds between two values that the service can tell apart; `None` if values are no times.
     fn unit(&self) -> Option<i128> {
         match (self.kind(), self.step()) {
@@ -214,34 +241,31 @@ pub(crate) async fn plan(table: &Table, wanted: &Wanted, slots: usize) -> Result
     if count == 1 && !by_order {
         return whole();
     }
-    let text = |units: i128| {
-        let value = Cursor::of_time(by.kind(), Instant::from_nanos(units * unit), by.step());
-        value.map(|value| value.raw().to_owned())
-    };
     // What is made after the read was planned is no part of it.
-    let end = until.as_ref().and_then(Cursor::instant).filter(|_| !by_order);
-    let end = end.and_then(|end| Cursor::of_time(by.kind(), end, by.step()));
-    let end = end.map(|end| end.raw().to_owned());
+    let upto = until.as_ref().and_then(Cursor::instant).filter(|_| !by_order);
+    let upto = upto.and_then(|upto| Cursor::of_time(by.kind(), upto, by.step()));
     let until = until.filter(|_| count > 1).map(|until| until.raw().to_owned());
     let in_windows = by_order && matches!(table.progress(), Progress::Windows { .. });
-    let split = |k: i128| Split {
-        from: match k {
-            // Each read of windows would look for the beginning again.
-            0 => in_windows.then(|| lowest.raw().to_owned()),
-            _ => text(span.start(k, count)),
-        },
-        upto: if k + 1 == count { end.clone() } else { text(span.start(k + 1, count) - 1) },
-        null: false,
+    let ends = Split {
+        // Each read of windows would look for the beginning again.
+        from: in_windows.then(|| lowest.raw().to_owned()),
+        upto: upto.map(|upto| upto.raw().to_owned()),
         until: until.clone(),
-        at_once: 1,
+        ..Split::default()
     };
-    let mut splits: Vec<Split> = (0..count).map(split).collect();
+    let mut splits = by.cut(&span, count, &ends);
     if matches!(by, By::Field(SplitBy { nullable: true, .. })) {
         splits.push(Split { null: true, until, ..Split::default() });
     }
+
+    Ok(at_once(splits, slots))
+}
+
+/// `splits` of which `slots` are read at once.
+fn at_once(splits: Vec<Split>, slots: usize) -> Vec<Split> {
     let at_once = u32::try_from(splits.len().min(slots.max(1))).unwrap_or(u32::MAX);
 
-    Ok(splits.into_iter().map(|split| Split { at_once, ..split }).collect())
+    splits.into_iter().map(|split| Split { at_once, ..split }).collect()
 }
 
 /// The most splits of `table`: as many as are asked for, else some for each of the tasks that run
@@ -279,6 +303,128 @@ impl Span {
     fn len(&self) -> i128 {
         (self.last - self.first + 1).max(0)
     }
+}
+
+/// Checks that tasks can read a stream of `table` where option `streamReads` asks for it.
+pub(crate) fn check_stream(table: &Table) -> Result<()> {
+    let deletes = table.feed == Feed::Deletes || table.deletes.is_some();
+    let possible = deletes || window(table).is_some();
+    if !by_executors(table) || possible {
+        return Ok(());
+    }
+
+    Err(Error::config(format!(
+        "option 'streamReads' cannot be executors for table '{}': it is not read in windows of \
+         time; leave it out",
+        table.name
+    ))
+    .table(table.name.as_str()))
+}
+
+fn by_executors(table: &Table) -> bool {
+    table.settings.get("streamReads") == Some("executors")
+}
+
+/// The window of a table whose stream tasks can read; deletes are always sliced.
+fn window(table: &Table) -> Option<Duration> {
+    match (table.progress(), By::of(table)) {
+        _ if table.deletes.is_some() => None,
+        (Progress::Windows { window, .. }, Ok(By::Order(_))) => Some(*window),
+        _ => None,
+    }
+}
+
+/// The offset at which a micro-batch from `start` ends that tasks read; `None` if too little is old
+/// enough, so that a slice is read instead.
+///
+/// It ends with a window, and before everything that may still show late at `now`.
+pub(crate) async fn leap(
+    table: &Table,
+    start: Option<Offset>,
+    now: Instant,
+) -> Result<Option<Offset>> {
+    let (Some(window), Some(order)) =
+        (window(table).filter(|_| by_executors(table)), table.order())
+    else {
+        return Ok(None);
+    };
+    // Tasks do not know which late rows of a slice have come already.
+    let sliced = start.as_ref().is_some_and(|start| !start.by_split);
+    if sliced && table.spec.ingestion == Ingestion::Append {
+        return Ok(None);
+    }
+    let Some(unit) = By::Order(order).unit() else { return Ok(None) };
+    let until = clock_bound(order, now);
+    let Some(settled) = until.map(|until| until.minus_nanos(order.lookback.as_nanos(), order.step))
+    else {
+        return Ok(None);
+    };
+    let Some(first) = first(table, order, start.as_ref(), &settled).await? else { return Ok(None) };
+    let (Some(from), Some(to)) = (first.instant(), settled.instant()) else { return Ok(None) };
+    let window = i128::try_from(window.as_nanos()).unwrap_or(i128::MAX).max(unit);
+    let windows = (to.nanos() - from.nanos()) / window;
+    if windows < LEAST_WINDOWS {
+        return Ok(None);
+    }
+    let end = from.plus_nanos(windows.min(MOST_WINDOWS) * window - unit);
+    let Some(end) = Cursor::of_time(order.kind, end, order.step) else { return Ok(None) };
+    let mut offset = start.unwrap_or_else(|| table.beginning());
+    offset.salt.get_or_insert_with(random_bits);
+    offset.seq += 1;
+    offset.cursor = Some(end.raw().to_owned());
+    offset.by_split = true;
+    (offset.slice, offset.state, offset.pass) = (None, None, None);
+    offset.ties.clear();
+
+    Ok(Some(offset))
+}
+
+/// The splits of a micro-batch that [`leap`] has ended; the same whenever it is asked.
+pub(crate) async fn replan(
+    table: &Table,
+    start: Option<&Offset>,
+    end: &Offset,
+    slots: usize,
+) -> Result<Vec<Split>> {
+    let bad = || Error::offset_invalid("the offset is none that tasks read up to");
+    let (Some(window), Some(order)) = (window(table), table.order()) else { return Err(bad()) };
+    let by = By::Order(order);
+    let unit = by.unit().ok_or_else(bad)?;
+    let end = end.cursor.as_deref().ok_or_else(bad)?;
+    let end = Cursor::parse(order.kind, end)?;
+    let Some(first) = first(table, order, start, &end).await? else { return Ok(Vec::new()) };
+    let units = |cursor: &Cursor| cursor.instant().map(|at| at.nanos().div_euclid(unit));
+    let (from, to) = units(&first).zip(units(&end)).ok_or_else(bad)?;
+    let span = Span { unit, first: from, last: to };
+    let most = asked(table).unwrap_or_else(|| slots.max(1).saturating_mul(PER_SLOT));
+    let text = Some(end.raw().to_owned());
+    let ends = Split {
+        from: Some(first.raw().to_owned()),
+        upto: text.clone(),
+        until: text,
+        ..Split::default()
+    };
+
+    Ok(at_once(by.cut(&span, span.parts(most, window), &ends), slots))
+}
+
+/// Where a batch after `start` begins, inclusive, lookback applied; `None`: the table is empty.
+async fn first(
+    table: &Table,
+    order: &Order,
+    start: Option<&Offset>,
+    until: &Cursor,
+) -> Result<Option<Cursor>> {
+    let reached = start.and_then(|start| Some((start.by_split, start.cursor.as_deref()?)));
+    if let Some((by_split, cursor)) = reached {
+        let cursor = Cursor::parse(order.kind, cursor)?;
+        return Ok(Some(match by_split {
+            true => cursor.moved(order.step, 1),
+            false => cursor.minus_nanos(order.lookback.as_nanos(), order.step),
+        }));
+    }
+
+    lowest(table, &Wanted::default(), &By::Order(order), Some(until)).await
 }
 
 /// Where the read ends.

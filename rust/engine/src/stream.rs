@@ -6,6 +6,7 @@
 use crate::changes;
 use crate::drain::{Drain, Idle, Start};
 use crate::emit::Emitter;
+use crate::split::{self, Split};
 use crate::state::StateBlob;
 use crate::table::Table;
 use crate::walk::Step;
@@ -36,6 +37,8 @@ struct State {
     idle: Option<(String, Idle)>,
     /// The offset text of a stream that has caught up, and when it last looked at the service.
     caught_up: Option<(String, Instant)>,
+    /// When an AvailableNow run first asked whether tasks are to read.
+    began: Option<Instant>,
     /// Whether the one drain of an AvailableNow run has ended.
     single_drain_ended: bool,
     /// As of the last slice that was read.
@@ -160,6 +163,43 @@ impl TableStream {
         .table(table.name.as_str()))
     }
 
+    /// The end of the next micro-batch from offset text `start`, if tasks are to read it; `None`: it
+    /// is to be a slice. With `single_drain` (AvailableNow) none ends after the first call.
+    ///
+    /// # Errors
+    /// [`OffsetInvalid`](lakeflow_core::ErrorKind::OffsetInvalid) for an offset of another stream;
+    /// what the source meets where it is asked for its beginning.
+    pub async fn leap(&self, start: &str, single_drain: bool) -> Result<Option<String>> {
+        let table = &self.0.table;
+        let offset = table.accept(start, &mut Vec::new())?;
+        let now = {
+            let mut state = self.0.state();
+            if (single_drain && state.single_drain_ended)
+                || self.0.rests(&state, start, single_drain)
+            {
+                return Ok(None);
+            }
+            let now = table.clock.now();
+            if single_drain { *state.began.get_or_insert(now) } else { now }
+        };
+        let offset = split::leap(table, offset, now).await?;
+
+        offset.map(|offset| offset.to_text()).transpose()
+    }
+
+    /// What `slots` tasks at once are to read of a micro-batch that [`leap`](Self::leap) has ended.
+    ///
+    /// # Errors
+    /// As [`leap`](Self::leap).
+    pub async fn splits(&self, start: &str, end: &str, slots: usize) -> Result<Vec<Split>> {
+        let table = &self.0.table;
+        let start = table.accept(start, &mut Vec::new())?;
+        let end = table.accept(end, &mut Vec::new())?;
+        let end = end.ok_or_else(|| Error::offset_invalid("a micro-batch ends at no offset"))?;
+
+        split::replan(table, start.as_ref(), &end, slots).await
+    }
+
     /// Records of a slice unless the caller wants another number.
     pub fn default_limit(&self) -> u64 {
         let cap = self.0.table.settings.integer("max_records_per_batch");
@@ -173,8 +213,8 @@ impl TableStream {
 }
 
 impl Inner {
-    /// Whether the stream has caught up where `request` starts, too short a time ago to look again.
-    fn rests(&self, state: &State, request: &SliceRequest) -> bool {
+    /// Whether the stream has caught up at `start`, too short a time ago to look again.
+    fn rests(&self, state: &State, start: &str, single_drain: bool) -> bool {
         let (Some(pause), Some((at, looked))) =
             (self.table.settings.seconds("minPollInterval"), &state.caught_up)
         else {
@@ -183,8 +223,8 @@ impl Inner {
         let since = self.table.clock.now().nanos() - looked.nanos();
 
         // A clock that was set back says nothing of how long ago that was.
-        !request.single_drain
-            && *at == request.start
+        !single_drain
+            && at == start
             && u128::try_from(since).is_ok_and(|since| since < pause.as_nanos())
     }
 
@@ -339,7 +379,7 @@ impl Reading {
             let mut state = stream.state();
             let under_way = state.drain.take().filter(|(next, _)| next.start == *start);
             let ended = *single_drain && state.single_drain_ended;
-            if ended || (under_way.is_none() && stream.rests(&state, request)) {
+            if ended || (under_way.is_none() && stream.rests(&state, start, *single_drain)) {
                 return stream.empty(*limit, 0);
             }
             let idle = state.idle.take().filter(|(at, _)| at == start);

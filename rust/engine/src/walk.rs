@@ -120,6 +120,8 @@ pub(crate) struct Reading {
     pub(crate) pushed: Pushdown,
     /// What is wanted of the field that the table is split by.
     pub(crate) within: Option<Within>,
+    /// Whether the drain begins right after its start.
+    pub(crate) skips_lookback: bool,
 }
 
 impl Reading {
@@ -152,6 +154,7 @@ impl Reading {
             wanted_from: None,
             pushed: Pushdown::default(),
             within: None,
+            skips_lookback: false,
             table,
         }
     }

@@ -55,6 +55,8 @@ enum Job {
     Plan(Options, Wanted, usize),
     Batch(Options, Wanted, Split),
     Stream(Options),
+    Leap(TableStream, String, bool),
+    Splits(TableStream, String, String, usize),
     Slice(Box<Slice>),
 }
 
@@ -77,6 +79,12 @@ impl Reader {
                 Job::Batch(options.into_options(), wanted, split.unwrap_or_default())
             }
             Open::Stream { options } => Job::Stream(options.into_options()),
+            Open::Leap { stream, start, single_drain } => {
+                Job::Leap(READERS.get(stream)?.stream()?, start, single_drain)
+            }
+            Open::Splits { stream, start, end, slots } => {
+                Job::Splits(READERS.get(stream)?.stream()?, start, end, slots)
+            }
             Open::Slice { stream, id, start, limit, single_drain, upto } => {
                 let stream = READERS.get(stream)?.stream()?;
                 lock(&state).stream = Some(stream.clone());
@@ -168,7 +176,7 @@ async fn work(job: Job, chunks: &Sender<Result<Bytes>>, state: &Mutex<State>) ->
         }
         Job::Plan(options, wanted, slots) => {
             let reader = batch(&engine, &options, wanted).await?;
-            let splits: Vec<_> = reader.plan(slots).await?.iter().map(Split::to_json).collect();
+            let splits = as_json(&reader.plan(slots).await?);
             let plan = json!({"splits": splits, "metrics": entry::metrics(reader.metrics())});
             send_json(chunks, &plan).await
         }
@@ -192,6 +200,14 @@ async fn work(job: Job, chunks: &Sender<Result<Bytes>>, state: &Mutex<State>) ->
 
             Ok(())
         }
+        Job::Leap(stream, start, single_drain) => {
+            let offset = stream.leap(&start, single_drain).await?;
+            send_json(chunks, &json!({"offset": offset})).await
+        }
+        Job::Splits(stream, start, end, slots) => {
+            let splits = as_json(&stream.splits(&start, &end, slots).await?);
+            send_json(chunks, &json!({"splits": splits})).await
+        }
         Job::Slice(mut slice) => {
             let mut ipc = IpcWriter::new(&*slice.schema().await?)?;
             send(chunks, ipc.schema_chunk()).await?;
@@ -214,6 +230,10 @@ async fn batch(engine: &Engine, options: &Options, wanted: Wanted) -> Result<Bat
         Some(rows) => reader.limit(rows),
         None => reader,
     })
+}
+
+fn as_json(splits: &[Split]) -> Vec<Value> {
+    splits.iter().map(Split::to_json).collect()
 }
 
 async fn send_json(chunks: &Sender<Result<Bytes>>, json: &Value) -> Result<()> {

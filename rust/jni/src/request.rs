@@ -48,6 +48,26 @@ pub enum Open {
         /// Options as the user gave them.
         options: OptionMap,
     },
+    /// One chunk: `{"offset"}`, the end of a micro-batch that tasks are to read, or `null`.
+    Leap {
+        /// Handle of the stream.
+        stream: i64,
+        /// Offset text at which it starts.
+        start: String,
+        /// As for a slice.
+        single_drain: bool,
+    },
+    /// One chunk: `{"splits"}` of such a micro-batch.
+    Splits {
+        /// Handle of the stream.
+        stream: i64,
+        /// Offset text at which it starts.
+        start: String,
+        /// Offset text at which it ends.
+        end: String,
+        /// Tasks that run at once.
+        slots: usize,
+    },
     /// Chunks as of a batch; `slice_end` answers once they have ended.
     Slice {
         /// Handle of the stream.

@@ -268,7 +268,7 @@ fn build(context: &Context) -> Result<Arc<dyn Connector>> {
 }
 
 /// `rows`: cdc by id; `events`: append without a key; `keyed`: append by id; `windows` and
-/// `sorted_windows`: cdc by windows; `pass`: cdc in one pass; `all`: a snapshot; `changing`: cdc with
+/// `sorted_windows`: cdc by windows; `event_windows`: append by windows; `pass`: cdc in one pass; `all`: a snapshot; `changing`: cdc with
 /// deletes by id, `archiving`: by windows, with deletes in one pass; `created`: as `rows`,
 /// split by the creation.
 const TABLES: &[&str] = &[
@@ -277,6 +277,7 @@ const TABLES: &[&str] = &[
     "keyed",
     "windows",
     "sorted_windows",
+    "event_windows",
     "pass",
     "all",
     "changing",
@@ -308,6 +309,7 @@ impl Connector for ListConnector {
             "keyed" => (Ingestion::Append, &["id"], ascending(order)),
             "windows" => (Ingestion::Cdc, &["id"], windows(order, false)),
             "sorted_windows" => (Ingestion::Cdc, &["id"], windows(order, true)),
+            "event_windows" => (Ingestion::Append, &["id"], windows(order, true)),
             "pass" => (Ingestion::Cdc, &["id"], Progress::OnePass { order }),
             "all" => (Ingestion::Snapshot, &["id"], Progress::Snapshot),
             "changing" => (Ingestion::CdcWithDeletes, &["id"], ascending(order)),

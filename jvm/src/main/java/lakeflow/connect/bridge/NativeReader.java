@@ -57,13 +57,17 @@ public final class NativeReader implements Closeable {
     return new NativeReader(request("stream", options), null);
   }
 
+  /** A request about this stream. */
+  ObjectNode of(String kind) {
+    return Json.object().put("kind", kind).put("stream", handle.id);
+  }
+
   /** Reads the next slice of a stream, whose end offset will carry {@code id}. */
   static NativeReader slice(
       NativeReader stream, String id, String start, byte[] state, ReadTo end) {
     ObjectNode request =
-        Json.object()
-            .put("kind", "slice")
-            .put("stream", stream.handle.id)
+        stream
+            .of("slice")
             .put("id", id)
             .put("start", start)
             .put("limit", end.limit())

@@ -53,6 +53,22 @@ public final class NativeStream implements Closeable {
     reader.ask(NativeCalls.operation("range").put("start", start).put("end", end));
   }
 
+  /** The end of a batch from {@code start} that tasks are to read; null if it is to be a slice. */
+  public String leap(String start, boolean singleDrain) {
+    ObjectNode request =
+        reader.of("leap").put("start", start).put("single_drain", singleDrain);
+    return Json.text(NativeReader.answer(request), "offset");
+  }
+
+  /** What each task reads of such a batch, if so many run at once. */
+  public List<String> splits(String start, String end, int slots) {
+    ObjectNode request =
+        reader.of("splits").put("start", start).put("end", end).put("slots", slots);
+    List<String> splits = new ArrayList<>();
+    NativeReader.answer(request).path("splits").forEach(split -> splits.add(split.toString()));
+    return List.copyOf(splits);
+  }
+
   /** Begins a slice at {@code start}; {@code state} is what that offset's state names, or null. */
   public Slice slice(String id, String start, byte[] state, ReadTo end) {
     return new Slice(NativeReader.slice(reader, id, start, state, end));

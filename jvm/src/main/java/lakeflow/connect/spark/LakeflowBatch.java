@@ -65,10 +65,10 @@ final class LakeflowBatch implements Batch {
   }
 
   /** What one task reads. */
-  private record Share(String split) implements InputPartition {}
+  record Share(String split) implements InputPartition {}
 
   /** Opens the read on the executor. */
-  private static final class Factory extends ColumnarReaderFactory {
+  static final class Factory extends ColumnarReaderFactory {
 
     @Serial private static final long serialVersionUID = 1L;
 
@@ -76,7 +76,7 @@ final class LakeflowBatch implements Batch {
     private final Wanted wanted;
     private final StructType schema;
 
-    private Factory(ReadOptions options, Wanted wanted, StructType schema) {
+    Factory(ReadOptions options, Wanted wanted, StructType schema) {
       this.options = options;
       this.wanted = wanted;
       this.schema = schema;

@@ -1,6 +1,7 @@
 package lakeflow.connect.spark;
 
 import java.io.IOException;
+import java.io.Serial;
 import java.io.UncheckedIOException;
 import java.nio.charset.StandardCharsets;
 import java.security.MessageDigest;
@@ -16,6 +17,7 @@ import lakeflow.connect.arrow.TypeMapping;
 import lakeflow.connect.bridge.NativeStream;
 import lakeflow.connect.bridge.ReadTo;
 import lakeflow.connect.bridge.TableDescription;
+import lakeflow.connect.bridge.Wanted;
 import lakeflow.connect.errors.LakeflowException;
 import lakeflow.connect.internal.FailPoint;
 import lakeflow.connect.options.ReadOptions;
@@ -27,6 +29,7 @@ import org.apache.hadoop.conf.Configuration;
 import org.apache.spark.SparkContext;
 import org.apache.spark.sql.SparkSession;
 import org.apache.spark.sql.connector.read.InputPartition;
+import org.apache.spark.sql.connector.read.PartitionReader;
 import org.apache.spark.sql.connector.read.PartitionReaderFactory;
 import org.apache.spark.sql.connector.read.streaming.MicroBatchStream;
 import org.apache.spark.sql.connector.read.streaming.Offset;
@@ -37,6 +40,7 @@ import org.apache.spark.sql.connector.read.streaming.ReportsSourceMetrics;
 import org.apache.spark.sql.connector.read.streaming.SupportsTriggerAvailableNow;
 import org.apache.spark.sql.types.DataType;
 import org.apache.spark.sql.types.StructType;
+import org.apache.spark.sql.vectorized.ColumnarBatch;
 import org.slf4j.Logger;
 import org.slf4j.LoggerFactory;
 
@@ -56,6 +60,7 @@ final class LakeflowMicroBatchStream
   private static final String STORED = "slice_store_bytes";
 
   private final TableDescription description;
+  private final ReadOptions options;
   private final StructType schema;
   private final Configuration configuration;
   private final SparkContext context;
@@ -78,6 +83,7 @@ final class LakeflowMicroBatchStream
       NativeStream stream,
       SliceStore store) {
     this.description = description;
+    this.options = options;
     this.schema = schema;
     this.configuration = context.hadoopConfiguration();
     this.context = context;
@@ -142,6 +148,14 @@ final class LakeflowMicroBatchStream
     StreamOffset start = value(startOffset);
     try {
       dropBefore(start);
+      // One batch of everything cannot be read in two ways.
+      String leap =
+          limit instanceof ReadAllAvailable ? null : stream.leap(start.text(), singleDrain);
+      if (leap != null) {
+        latest = new LakeflowOffset(new StreamOffset(leap));
+        return latest;
+      }
+
       SliceReading.Result result = reading.read(start, ReadTo.limit(rows(limit), singleDrain));
       result.end().warnings().forEach(warning -> LOG.warn("{}: {}", description.name(), warning));
       counters = result.end().metrics();
@@ -166,6 +180,12 @@ final class LakeflowMicroBatchStream
     StreamOffset start = value(startOffset);
     StreamOffset end = value(endOffset);
     stream.checkRange(start.text(), end.text());
+    if (end.bySplit()) {
+      return stream.splits(start.text(), end.text(), context.defaultParallelism()).stream()
+          .map(LakeflowBatch.Share::new)
+          .toArray(InputPartition[]::new);
+    }
+
     try {
       Collection<StoredSlice> slices = slices(start, end);
       slices.forEach(this::requireReadable);
@@ -183,7 +203,30 @@ final class LakeflowMicroBatchStream
 
   @Override
   public PartitionReaderFactory createReaderFactory() {
-    return new SlicePartitions.Factory(configuration, schema);
+    Wanted columns = Wanted.columns(List.of(schema.fieldNames()));
+    return new EitherFactory(
+        new SlicePartitions.Factory(configuration, schema),
+        new LakeflowBatch.Factory(options, columns, schema));
+  }
+
+  /** Reads stored batches, or what tasks ask for themselves. */
+  private static final class EitherFactory extends ColumnarReaderFactory {
+
+    @Serial private static final long serialVersionUID = 1L;
+
+    private final PartitionReaderFactory slices;
+    private final PartitionReaderFactory splits;
+
+    private EitherFactory(PartitionReaderFactory slices, PartitionReaderFactory splits) {
+      this.slices = slices;
+      this.splits = splits;
+    }
+
+    @Override
+    public PartitionReader<ColumnarBatch> createColumnarReader(InputPartition partition) {
+      boolean split = partition instanceof LakeflowBatch.Share;
+      return (split ? splits : slices).createColumnarReader(partition);
+    }
   }
 
   @Override

@@ -11,8 +11,9 @@ import lakeflow.connect.errors.LakeflowException;
  * @param text the text
  * @param slice id of the slice that ends here; null if none does
  * @param state name of the state that belongs to it; null for none
+ * @param bySplit whether tasks read what ends here, so that nothing of it is stored
  */
-public record StreamOffset(String text, String slice, String state) {
+public record StreamOffset(String text, String slice, String state, boolean bySplit) {
 
   /** The offset before all rows. */
   public static final StreamOffset BEGINNING = new StreamOffset("{}");
@@ -23,7 +24,11 @@ public record StreamOffset(String text, String slice, String state) {
   }
 
   private StreamOffset(String text, ObjectNode json) {
-    this(text, Json.text(json, "slice"), Json.text(json, "state"));
+    this(
+        text,
+        Json.text(json, "slice"),
+        Json.text(json, "state"),
+        json.path("by_split").asBoolean());
   }
 
   @Override

@@ -16,7 +16,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
-from support import cluster, session, streams  # noqa: E402
+from support import cluster, streams  # noqa: E402
 from support.simulator import Connection  # noqa: E402
 
 #: Requests after which an executor is killed: each task has sent one or two.
@@ -25,18 +25,7 @@ _MIDDLE = 48
 
 def main(spec: dict):
     """Reads in one piece, in splits, while records change, and while an executor dies."""
-    session.use_host_zone()
-    settings = {
-        "spark.master": spec["master"],
-        "spark.executor.memory": "512m",
-        "spark.executor.cores": str(cluster.SLOTS),
-        "spark.executor.extraJavaOptions": "-XX:+UseSerialGC -XX:TieredStopAtLevel=1",
-        "spark.scheduler.minRegisteredResourcesRatio": "1.0",
-    }
-    jars = [Path(jar) for jar in spec["jars"]]
-    spark = session.start("lakeflow-cluster", jars, Path(spec["folder"]), settings=settings)
-    # Every slot is there before the first read is planned.
-    spark.range(0, 64, 1, 64).count()
+    spark = cluster.start(spec)
     reads = Reads(spark, Connection(spec["simulator"]), spec["options"])
     told = {
         "in one piece": reads.read(numPartitions="1"),
@@ -59,10 +48,12 @@ class Reads:
     def read(self, **more) -> dict:
         """Reads the ids of all records."""
         self._simulator.clear_requests()
-        before = self._tasks()
+        before = cluster.tasks(self._spark)
         frame = streams.read(self._spark, self._options | more)
         ids = sorted(row.id for row in frame.select("id").collect())
-        tasks = {name: count - before.get(name, 0) for name, count in self._tasks().items()}
+        tasks = {
+            name: count - before.get(name, 0) for name, count in cluster.tasks(self._spark).items()
+        }
         asked = [request.query for request in self._simulator.requests()]
 
         return {"ids": ids, "tasks": tasks, "asked": asked}
@@ -92,19 +83,6 @@ class Reads:
             time.sleep(0.02)
         pids = cluster.executors(self._spark.sparkContext.applicationId)
         cluster.kill(pids[min(pids)])
-
-    def _tasks(self) -> dict[str, int]:
-        """Tasks that each executor has ended."""
-        context = self._spark.sparkContext._jsc.sc()
-        context.listenerBus().waitUntilEmpty()
-        executors = context.statusStore().executorList(False).iterator()
-        tasks = {}
-        while executors.hasNext():
-            executor = executors.next()
-            tasks[executor.id()] = executor.completedTasks()
-        tasks.pop("driver", None)
-
-        return tasks
 
 
 if __name__ == "__main__":
