@@ -28,7 +28,7 @@ const MARGIN: f64 = 0.05;
 const LONGEST_MARGIN: Duration = Duration::from_millis(500);
 
 /// A sum of parts that is not less than this is the whole.
-pub(crate) const WHOLE: f64 = 1.0 - 1e-9;
+const WHOLE: f64 = 1.0 - 1e-9;
 
 /// So many requests in any span of time of a window's length.
 #[derive(Clone, Copy, Debug)]
@@ -406,8 +406,8 @@ impl Limits {
         let asked = asked.filter(|asked| !asked.is_zero());
         let far = asked.is_some_and(|asked| asked > FAR);
         if !known && !far && !state.bucket.as_ref().is_some_and(full) {
-            let part = state.leased;
-            state.pace.refused(sent, now, asked, part);
+            let shared = state.leased < WHOLE;
+            state.pace.refused(sent, now, asked, shared);
         }
     }
 

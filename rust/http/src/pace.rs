@@ -1,7 +1,6 @@
 //! How fast a service is asked that refuses requests: found by trial, because its limits are not
 //! known, or because others use them too.
 
-use crate::limits::WHOLE;
 use std::collections::VecDeque;
 use std::time::Duration;
 use tokio::time::Instant;
@@ -145,13 +144,13 @@ impl Pace {
     }
 
     /// Notes that the request of `sent` was refused, `asked` being the pause that the service asks
-    /// for, and which others see to. This process has `part` of the limit.
+    /// for, and which others see to; `shared`: whether other processes may use the limit too.
     pub(crate) fn refused(
         &mut self,
         sent: Instant,
         now: Instant,
         asked: Option<Duration>,
-        part: f64,
+        shared: bool,
     ) {
         self.free = 0;
         let before = self.refusal.take();
@@ -171,7 +170,7 @@ impl Pace {
             first,
             row,
             until: if asked.is_some() { now } else { now + pause },
-            shared: part < WHOLE,
+            shared,
             rises: None,
             span: pause,
             kept: before.as_ref().map(|before| before.rate),
@@ -241,14 +240,14 @@ mod tests {
             assert!(!pace.passed(start + ms(at * 100), 1.0));
         }
         assert!(!pace.is_bounded());
-        pace.refused(start + ms(1900), start + ms(1950), None, 1.0);
+        pace.refused(start + ms(1900), start + ms(1950), None, false);
         assert_eq!(next(&mut pace, start, 3), [2950, 3066, 3183], "9 in a second, less a part");
 
         // The answers of what was on its way are late: more was let through than seemed.
         pace.passed(start + ms(1890), 1.0);
         assert_eq!(next(&mut pace, start, 2), [3289, 3394], "10 in a second");
         // Refusals of what was on its way say nothing new.
-        pace.refused(start + ms(1950), start + ms(2000), None, 1.0);
+        pace.refused(start + ms(1950), start + ms(2000), None, false);
         assert_eq!(next(&mut pace, start, 1), [3499]);
     }
 
@@ -258,7 +257,7 @@ mod tests {
         let mut pace = Pace::default();
         let mut pauses = Vec::new();
         for _ in 0..7 {
-            pace.refused(now, now, None, 1.0);
+            pace.refused(now, now, None, false);
             let next = pace.next().unwrap();
             pauses.push((next - now).as_secs());
             now = next;
@@ -268,7 +267,7 @@ mod tests {
 
         pace.passed(now, 1.0);
         now += ms(1000);
-        pace.refused(now, now, None, 1.0);
+        pace.refused(now, now, None, false);
         assert_eq!((pace.next().unwrap() - now).as_secs(), 1, "one that passes ends the row");
     }
 
@@ -277,7 +276,7 @@ mod tests {
         let start = Instant::now();
         let mut pace = Pace::default();
         (0..10).for_each(|_| _ = pace.passed(start, 1.0));
-        pace.refused(start, start, Some(ms(1000)), 1.0);
+        pace.refused(start, start, Some(ms(1000)), false);
         let mut gaps = Vec::new();
         let mut last = start;
         while pace.is_bounded() {
