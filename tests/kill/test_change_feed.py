@@ -21,7 +21,7 @@ def _record(key: str, second: int, deleted: bool) -> dict:
 
 
 def _changes(spark, table: Path) -> list[dict]:
-    rows = values(spark.read.format("delta").load(str(table)))
+    rows = values(streams.table(spark, table))
 
     return sorted(rows, key=lambda row: row["order_id"])
 
@@ -43,9 +43,9 @@ def test_after_a_death_with_a_logged_batch_every_change_is_in_the_table_once(spa
         spec = {
             "jars": [str(jar) for jar in jars],
             "folder": str(tmp_path / "spark"),
-            "delta": True,
+            "delta": bool(environment.delta_jars()),
             "options": options,
-            "format": "delta",
+            "format": streams.table_format(),
             "table": str(table),
             "checkpoint": str(checkpoint.folder),
             "kill_after_sink": None,
@@ -57,7 +57,7 @@ def test_after_a_death_with_a_logged_batch_every_change_is_in_the_table_once(spa
             "LAKEFLOW_FAIL_POINT": "first_batch_read@2",
         }
         script = Path(__file__).with_name("driver.py")
-        python = environment.python("4_1")
+        python = environment.python()
 
         processes.run(python, script, spec, tmp_path / "process", environment=variables)
 
