@@ -267,8 +267,8 @@ def coercion_tables(spark, cases_file: str) -> list[str]:
 
 def attempt(spark, options: dict) -> dict:
     """The schema and the rows as JSON text, or the error."""
-    frame = streams.read(spark, options)
     try:
+        frame = streams.read(spark, options)
         return {"schema": frame.schema.jsonValue(), "rows": texts(frame)}
     except Exception as error:
         return {"error": str(error)[:2000]}
