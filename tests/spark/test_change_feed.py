@@ -245,6 +245,7 @@ def test_a_table_without_a_delete_feed_refuses_it_by_name(spark, simulator):
     assert "its ingestion type is cdc; leave option 'readChangeFeed' out" in str(failure.value)
 
 
+@pytest.mark.delta
 def test_it_merges_into_a_delta_table(spark, simulator, tmp_path):
     """The recipe of the documentation."""
     _fill(simulator, [_order("a", 10), _order("b", 20)], [_tombstone("x", 15)])

@@ -48,6 +48,7 @@ def test_a_new_checkpoint_starts_over(spark, service, tmp_path):
     assert len(_titles(spark, tmp_path / "table")) == 30
 
 
+@pytest.mark.delta
 def test_a_new_checkpoint_with_a_start_goes_back_to_that_point(spark, service, tmp_path):
     options = github(service)
     drain(load(spark, options), tmp_path / "table", tmp_path / "checkpoint")
@@ -61,6 +62,7 @@ def test_a_new_checkpoint_with_a_start_goes_back_to_that_point(spark, service, t
     assert numbers == sorted([*range(1, 31), *range(21, 31)])
 
 
+@pytest.mark.delta
 def test_a_restored_checkpoint_delivers_once_more_what_came_after_it(spark, service, tmp_path):
     options, checkpoint = github(service), tmp_path / "checkpoint"
     drain(load(spark, options), tmp_path / "table", checkpoint)
