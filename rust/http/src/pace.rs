@@ -33,7 +33,7 @@ const OVERSHOT: f64 = 0.5;
 /// After so many times the pause after the last refusal, longer by as much as others use the limit
 /// too, it is tried whether the service takes more. That costs about one refusal in a hundred
 /// requests of all, and a pause in so much time.
-const PATIENT_PAUSES: f64 = 15.0;
+const PATIENT_PAUSES: f64 = 20.0;
 
 /// Nobody's part is taken for less.
 const LEAST_PART: f64 = 0.01;
@@ -286,7 +286,7 @@ mod tests {
             pace.sent(next);
             pace.passed(next + ms(1), 1.0);
         }
-        assert_eq!(gaps[..145], [&[0][..], &[105; 143], &[104]].concat());
-        assert_eq!((gaps.len(), gaps.last()), (634, Some(&5)));
+        assert_eq!(gaps[..192], [&[0][..], &[105; 190], &[104]].concat());
+        assert_eq!((gaps.len(), gaps.last()), (681, Some(&5)));
     }
 }
