@@ -4,7 +4,7 @@ import os
 import signal
 
 import pytest
-from support import environment, session
+from support import connections, environment, session
 from support.simulator import Simulator
 
 #: Longest time for one test, in seconds: a hang fails the test and not the whole run.
@@ -14,6 +14,7 @@ _TEST_SECONDS = 600
 #: started from here inherits them.
 os.environ |= {"LAKEFLOW_TEST_TOKEN": "t0ken-for-tests", "LAKEFLOW_SECRET_HOSTS": "127.0.0.1"}
 
+connections.prepare()
 session.use_host_zone()
 
 

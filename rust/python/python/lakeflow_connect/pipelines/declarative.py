@@ -1,0 +1,158 @@
+"""Back ends for engines to which a pipeline is declared: Databricks' `dlt`, and Apache Spark's own.
+
+They define datasets and flows; when those run is the engine's business.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, Any
+
+from .plan import Ingestion, PlannedTable
+from .spec import Problem, SpecError
+
+if TYPE_CHECKING:
+    from pyspark.sql import DataFrame, SparkSession
+
+_FORMAT = "lakeflow_connect"
+
+
+class DatabricksBackend:
+    """Declares tables to Databricks: every ingestion type, both SCD types.
+
+    Args:
+        spark: session of the pipeline.
+        dlt: the module `dlt`.
+    """
+
+    def __init__(self, spark: SparkSession, dlt: Any):
+        self._spark = spark
+        self._dlt = dlt
+        # The newer name; arguments are the same.
+        self._change_flow = getattr(dlt, "create_auto_cdc_flow", None) or dlt.apply_changes
+        self._snapshot_flow = (
+            getattr(dlt, "create_auto_cdc_from_snapshot_flow", None)
+            or dlt.apply_changes_from_snapshot
+        )
+
+    def define(self, tables: Sequence[PlannedTable]):
+        """Declares views, tables and flows."""
+        for table in tables:
+            clustering = {"cluster_by": list(table.clustering)} if table.clustering else {}
+            self._dlt.create_streaming_table(name=_target(table), **clustering)
+            ways = {
+                Ingestion.APPEND: self._append,
+                Ingestion.SNAPSHOT: self._snapshot,
+                Ingestion.CDC: self._changes,
+                Ingestion.CDC_WITH_DELETES: self._changes,
+            }
+            ways[table.ingestion](table)
+
+    def _append(self, table: PlannedTable):
+        flow = self._dlt.append_flow(target=_target(table), name=f"{table.view('append')}_flow")
+        flow(_reader(self._spark, table, streaming=True))
+
+    def _snapshot(self, table: PlannedTable):
+        view = table.view("snapshot")
+        self._dlt.view(name=view)(_reader(self._spark, table, streaming=False))
+        self._snapshot_flow(
+            target=_target(table),
+            source=view,
+            keys=list(table.keys),
+            stored_as_scd_type=table.scd,
+        )
+
+    def _changes(self, table: PlannedTable):
+        view = table.view("upsert")
+        self._dlt.view(name=view)(_reader(self._spark, table, streaming=True))
+        self._flow(table, source=view)
+        if table.ingestion is Ingestion.CDC_WITH_DELETES:
+            view = table.view("delete")
+            reader = _reader(self._spark, table, streaming=True, isDeleteFlow="true")
+            self._dlt.view(name=view)(reader)
+            self._flow(table, source=view, name=f"{view}_flow", apply_as_deletes="true")
+
+    def _flow(self, table: PlannedTable, **more):
+        from pyspark.sql import functions as f
+
+        sequence = table.sequence[0] if len(table.sequence) == 1 else f.struct(*table.sequence)
+        if "apply_as_deletes" in more:
+            more["apply_as_deletes"] = f.expr(more["apply_as_deletes"])
+        self._change_flow(
+            target=_target(table),
+            keys=list(table.keys),
+            sequence_by=sequence,
+            stored_as_scd_type=table.scd,
+            **more,
+        )
+
+
+class SparkPipelinesBackend:
+    """Declares tables to Apache Spark's declarative pipelines: plain rows and snapshots.
+
+    Args:
+        spark: session of the pipeline.
+        pipelines: the module `pyspark.pipelines`.
+    """
+
+    def __init__(self, spark: SparkSession, pipelines: Any):
+        self._spark = spark
+        self._pipelines = pipelines
+
+    def define(self, tables: Sequence[PlannedTable]):
+        """Declares tables and flows.
+
+        Raises:
+            SpecError: tables that this engine cannot keep; nothing was declared then.
+        """
+        refused = [
+            Problem("", f"table '{table.source}' ({_needs(table)})")
+            for table in tables
+            if _needs(table)
+        ]
+        if refused:
+            advice = (
+                "these tables need merges, which Apache Spark's pipelines do not have: run"
+                " lakeflow_connect.ingest(spark, spec, checkpoints=...) outside of a pipeline,"
+                " which writes them to Delta Lake"
+            )
+            raise SpecError([*refused, Problem("", advice)])
+        for table in tables:
+            clustering = {"cluster_by": list(table.clustering)} if table.clustering else {}
+            if table.ingestion is Ingestion.SNAPSHOT:
+                view = self._pipelines.materialized_view(name=_target(table), **clustering)
+                view(_reader(self._spark, table, streaming=False))
+            else:
+                self._pipelines.create_streaming_table(_target(table), **clustering)
+                name = f"{table.view('append')}_flow"
+                flow = self._pipelines.append_flow(target=_target(table), name=name)
+                flow(_reader(self._spark, table, streaming=True))
+
+
+def _needs(table: PlannedTable) -> str:
+    """What a table needs besides rows that are added or replaced as a whole."""
+    if table.ingestion is Ingestion.CDC_WITH_DELETES:
+        return "changes and deletes by key"
+    if table.ingestion is Ingestion.CDC:
+        return "changes by key"
+
+    return "history of snapshots" if table.scd == 2 else ""
+
+
+def _target(table: PlannedTable) -> str:
+    """The destination as engines take it: a name alone as it is."""
+    return table.name if len(table.destination) > 1 else table.destination[0]
+
+
+def _reader(
+    spark: SparkSession, table: PlannedTable, *, streaming: bool, **options: str
+) -> Callable[[], DataFrame]:
+    """A function without parameters that reads the table."""
+
+    def read() -> DataFrame:
+        reader = spark.readStream if streaming else spark.read
+        frame = reader.format(_FORMAT).options(**table.options, **options).load()
+
+        return frame.select(*table.columns(frame.columns))
+
+    return read

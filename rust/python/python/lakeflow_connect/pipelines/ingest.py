@@ -1,0 +1,118 @@
+"""The way in: a specification, carried out by the engine that the code runs in."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from .declarative import DatabricksBackend, SparkPipelinesBackend
+from .delta import DeltaBackend, Written
+from .plan import plan
+from .spec import parse
+
+if TYPE_CHECKING:
+    from pyspark.sql import SparkSession
+
+_FORMAT = "lakeflow_connect"
+
+
+class IngestError(RuntimeError):
+    """Tables that could not be brought up to date; the others were.
+
+    Attributes:
+        results: what was done with every table.
+    """
+
+    def __init__(self, results: list[Written]):
+        self.results = results
+        failed = [result for result in results if result.error is not None]
+        lines = "".join(f"\n- {result.table}: {_first_line(result.error)}" for result in failed)
+        super().__init__(f"{len(failed)} of {len(results)} tables were not written:{lines}")
+
+
+def ingest(
+    spark: SparkSession,
+    pipeline_spec: Mapping,
+    *,
+    checkpoints: str | None = None,
+    source: str | None = None,
+    skip_failing: bool = False,
+) -> list[Written]:
+    """Brings the tables of a specification up to date, or declares them to the pipeline around.
+
+    In a Databricks or Apache Spark pipeline, tables and flows are declared, and the engine runs
+    them. Elsewhere they are read and written to Delta Lake at once.
+
+    Args:
+        spark: the session.
+        pipeline_spec: the specification, in the form of `pipeline_spec.schema.json`.
+        checkpoints: folder for what tables must remember between runs; needed outside of a
+            pipeline, and a different one for each specification.
+        source: the source, where the connection does not say it.
+        skip_failing: leave out tables that cannot be described, with a warning, instead of
+            refusing the specification.
+
+    Returns:
+        What was done with each table; nothing inside of a pipeline.
+
+    Raises:
+        SpecError: the specification has problems; nothing was created.
+        IngestError: tables failed while they were read or written; the others were finished.
+        ValueError: `checkpoints` is missing.
+    """
+    spec = parse(pipeline_spec)
+    options = {} if source is None else {"sourceName": source}
+
+    def read(asked: Mapping[str, str]) -> list[dict]:
+        frame = spark.read.format(_FORMAT).options(**asked).load()
+        return [row.asDict() for row in frame.collect()]
+
+    engine = _engine(spark)
+    if engine is None and checkpoints is None:
+        raise ValueError("argument 'checkpoints' is needed outside of a pipeline: name a folder")
+    tables = plan(spec, read, options, skip_failing=skip_failing)
+    if engine is not None:
+        engine.define(tables)
+        return []
+    results = DeltaBackend(spark, checkpoints).run(tables)
+    if any(result.error is not None for result in results):
+        raise IngestError(results)
+
+    return results
+
+
+def _engine(spark: SparkSession) -> DatabricksBackend | SparkPipelinesBackend | None:
+    """The pipeline engine around, if there is one."""
+    dlt = _module("dlt")
+    if dlt is not None and hasattr(dlt, "create_streaming_table"):
+        return DatabricksBackend(spark, dlt)
+    pipelines = _module("pyspark.pipelines")
+    if pipelines is not None and _is_defining():
+        return SparkPipelinesBackend(spark, pipelines)
+
+    return None
+
+
+def _is_defining() -> bool:
+    """Whether the code is part of a pipeline of Apache Spark."""
+    from pyspark.errors import PySparkRuntimeError
+    from pyspark.pipelines.graph_element_registry import get_active_graph_element_registry
+
+    try:
+        get_active_graph_element_registry()
+    except PySparkRuntimeError:
+        return False
+
+    return True
+
+
+def _module(name: str):
+    try:
+        return importlib.import_module(name)
+    except ImportError:
+        return None
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).splitlines() or [type(error).__name__])[0]

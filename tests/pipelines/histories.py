@@ -1,0 +1,62 @@
+"""Random histories of records, as a service shows them: changes, ties, deletes, stale answers."""
+
+from __future__ import annotations
+
+import random
+from dataclasses import dataclass, field
+
+from pipelines.truth import Sighting
+
+
+@dataclass
+class Service:
+    """What a service holds, and all that was ever seen of it.
+
+    Attributes:
+        random: where chance comes from.
+        records: current versions: key to time and value.
+        deleted: deletes so far: key and time.
+        seen: sightings, in the order of the runs that made them.
+    """
+
+    random: random.Random
+    records: dict[str, tuple[int, str]] = field(default_factory=dict)
+    deleted: list[tuple[str, int]] = field(default_factory=list)
+    seen: list[Sighting] = field(default_factory=list)
+    _shown: set = field(default_factory=set)
+
+    def change(self, keys: list[str], now: int, span: int, *, deletes: bool):
+        """Lets each of `keys` change or not, at times from `now - span` on, often the same."""
+        for key in keys:
+            if self.random.random() < 0.4:
+                continue
+            at = max(now - self.random.randrange(span), self._last(key))
+            if deletes and key in self.records and self.random.random() < 0.4:
+                del self.records[key]
+                self.deleted.append((key, at))
+                if self.random.random() < 0.5:
+                    self.records[key] = (at + 1, f"{key} again at {at + 1}")
+            else:
+                self.records[key] = (at, f"{key} {self.random.random()}")
+
+    def show(self, stale: dict[str, tuple[int, str]] | None = None) -> dict[str, tuple[int, str]]:
+        """What a reader finds now, which counts as seen: the records, some of them `stale`."""
+        shown = self.records | (stale or {})
+        for key, (at, value) in sorted(shown.items(), key=lambda item: item[1][0]):
+            self._see(Sighting(key, at, value))
+        for key, at in self.deleted:
+            self._see(Sighting(key, at, None))
+
+        return shown
+
+    def _see(self, sighting: Sighting):
+        if sighting not in self._shown:
+            self._shown.add(sighting)
+            self.seen.append(sighting)
+
+    def _last(self, key: str) -> int:
+        """A record never changes at a time before its last change or delete."""
+        times = [at for known, at in self.deleted if known == key]
+        times += [self.records[key][0]] if key in self.records else []
+
+        return max(times, default=0)
