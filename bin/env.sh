@@ -94,6 +94,9 @@ case "$RUST_HOST" in
     ;;
 esac
 
+# What PyO3 builds for, whoever calls the compiler: cargo by itself and through maturin.
+export PYO3_CONFIG_FILE="$LAKEFLOW_CACHE/abi3-py310.txt" PYO3_BUILD_EXTENSION_MODULE=1
+
 # Compiled crates of the registry, shared by all checkouts on this machine. Our own crates are not
 # kept there: cargo compares times of files, which says nothing between two checkouts.
 COMPILED_CRATES="$LAKEFLOW_CACHE/crates-2-$(short_hash "$(rustc -vV 2>/dev/null)" "$LAKEFLOW_TOOLS" "$(cat "$LAKEFLOW_ROOT/Cargo.lock")")"

@@ -198,6 +198,15 @@ impl TableSchema {
         spark_struct(&self.columns)
     }
 
+    /// Reads Spark's JSON form of a schema, with plain names: where values lie is not part of it.
+    ///
+    /// # Errors
+    /// [`ErrorKind::Unsupported`](crate::ErrorKind::Unsupported) for a type that no table has, naming
+    /// the column; [`ErrorKind::Internal`](crate::ErrorKind::Internal) for another JSON.
+    pub fn from_spark_json(json: &Value) -> Result<Self> {
+        Ok(Self { columns: from_spark_struct("", json)? })
+    }
+
     /// Checks what no table may declare: no columns, one name twice, a decimal out of range.
     ///
     /// # Errors
@@ -292,6 +301,108 @@ fn spark_type(data_type: &DataType) -> Value {
     }
 }
 
+fn from_spark_struct(prefix: &str, json: &Value) -> Result<Vec<Column>> {
+    let fields = json.get("fields").and_then(Value::as_array);
+    let fields = fields.ok_or_else(|| Error::internal("a schema in Spark's form is malformed"))?;
+    let column = |field: &Value| {
+        let name = field.get("name").and_then(Value::as_str);
+        let name = name.ok_or_else(|| Error::internal("a column of a schema has no name"))?;
+        let data_type = from_spark_type(&format!("{prefix}{name}"), &field["type"])?;
+        let nullable = field.get("nullable").and_then(Value::as_bool).unwrap_or(true);
+
+        Ok(Column { nullable, ..Column::new(name, data_type) })
+    };
+
+    fields.iter().map(column).collect()
+}
+
+fn from_spark_type(path: &str, json: &Value) -> Result<DataType> {
+    let flag = |name: &str| json.get(name).and_then(Value::as_bool).unwrap_or(true);
+    let inner = |name: &str, step: &str| {
+        from_spark_type(&format!("{path}.{step}"), &json[name]).map(Box::new)
+    };
+    let name = json.as_str().or_else(|| json["type"].as_str()).unwrap_or_default();
+    Ok(match name {
+        "string" => DataType::String,
+        "byte" => DataType::Byte,
+        "short" => DataType::Short,
+        "integer" => DataType::Int,
+        "long" => DataType::Long,
+        "float" => DataType::Float,
+        "double" => DataType::Double,
+        "boolean" => DataType::Boolean,
+        "date" => DataType::Date,
+        "timestamp" => DataType::Timestamp,
+        "timestamp_ntz" => DataType::TimestampNtz,
+        "binary" => DataType::Binary,
+        "variant" => DataType::Variant,
+        "void" => DataType::Void,
+        "array" => DataType::Array {
+            element: inner("elementType", "element")?,
+            contains_null: flag("containsNull"),
+        },
+        "map" => DataType::Map {
+            key: inner("keyType", "key")?,
+            value: inner("valueType", "value")?,
+            value_contains_null: flag("valueContainsNull"),
+        },
+        "struct" => DataType::Struct(from_spark_struct(&format!("{path}."), json)?),
+        other => decimal(other).ok_or_else(|| {
+            let other: String = other.chars().take(80).collect();
+            Error::unsupported(format!("column '{path}' is {other}, a type that no table has"))
+        })?,
+    })
+}
+
+/// `decimal(10,2)`, or `decimal`, which is `decimal(10,0)`.
+fn decimal(text: &str) -> Option<DataType> {
+    let rest = text.strip_prefix("decimal")?;
+    if rest.is_empty() {
+        return Some(DataType::Decimal { precision: 10, scale: 0 });
+    }
+    let (precision, scale) = rest.strip_prefix('(')?.strip_suffix(')')?.split_once(',')?;
+
+    Some(DataType::Decimal {
+        precision: precision.trim().parse().ok()?,
+        scale: scale.trim().parse().ok()?,
+    })
+}
+
+/// The type as Spark shows it in words: `struct<id:bigint,tags:array<string>>`.
+impl fmt::Display for DataType {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let name = match self {
+            Self::String | Self::Varchar(_) | Self::Char(_) => "string",
+            Self::Byte => "tinyint",
+            Self::Short => "smallint",
+            Self::Int => "int",
+            Self::Long => "bigint",
+            Self::Float => "float",
+            Self::Double => "double",
+            Self::Decimal { precision, scale } => return write!(f, "decimal({precision},{scale})"),
+            Self::Boolean => "boolean",
+            Self::Date => "date",
+            Self::Timestamp => "timestamp",
+            Self::TimestampNtz => "timestamp_ntz",
+            Self::Binary => "binary",
+            Self::Variant => "variant",
+            Self::Void => "void",
+            Self::Array { element, .. } => return write!(f, "array<{element}>"),
+            Self::Map { key, value, .. } => return write!(f, "map<{key},{value}>"),
+            Self::Struct(columns) => {
+                f.write_str("struct<")?;
+                for (i, column) in columns.iter().enumerate() {
+                    let comma = if i == 0 { "" } else { "," };
+                    write!(f, "{comma}{}:{}", column.name, column.data_type)?;
+                }
+                ">"
+            }
+        };
+
+        f.write_str(name)
+    }
+}
+
 /// A place in nested objects: names from the outside in.
 #[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct FieldPath(Box<[Box<str>]>);
@@ -360,6 +471,39 @@ mod tests {
                     "valueType": {"type": "array", "elementType": "timestamp_ntz",
                                   "containsNull": false}}},
             ]})
+        );
+    }
+
+    #[test]
+    fn spark_json_is_read_back_and_shown_in_words() {
+        let inner = Column::new("a", DataType::Decimal { precision: 10, scale: 2 }).required();
+        let names = DataType::Array { element: Box::new(DataType::String), contains_null: false };
+        let schema = TableSchema::new(vec![
+            Column::new("id", DataType::Long).required(),
+            Column::new("s", DataType::Struct(vec![inner, Column::new("t", DataType::Timestamp)])),
+            Column::new(
+                "m",
+                DataType::Map {
+                    key: Box::new(DataType::Int),
+                    value: Box::new(names),
+                    value_contains_null: false,
+                },
+            ),
+            Column::new("v", DataType::Variant),
+        ]);
+        assert_eq!(TableSchema::from_spark_json(&schema.to_spark_json()).unwrap(), schema);
+        assert_eq!(
+            DataType::Struct(schema.columns).to_string(),
+            "struct<id:bigint,s:struct<a:decimal(10,2),t:timestamp>,m:map<int,array<string>>,\
+             v:variant>"
+        );
+
+        let odd = json!({"type": "struct", "fields": [{"name": "s", "nullable": true, "type": {
+            "type": "struct", "fields": [{"name": "i", "type": "interval year", "nullable": true}],
+        }}]});
+        assert_eq!(
+            TableSchema::from_spark_json(&odd).unwrap_err().to_string(),
+            "column 's.i' is interval year, a type that no table has"
         );
     }
 

@@ -44,6 +44,16 @@ impl TableDescription {
         }
     }
 
+    /// Id of the source.
+    pub fn source(&self) -> &str {
+        &self.source
+    }
+
+    /// Name of the table.
+    pub fn table(&self) -> &str {
+        &self.table
+    }
+
     /// The columns, those for rescued data and of a change feed included.
     pub fn schema(&self) -> &TableSchema {
         &self.schema

@@ -3,20 +3,17 @@
 
 use crate::failure::{Failure, ThrowLakeflow};
 use crate::handles::READERS;
-use crate::panics;
-use crate::reader::{Next, Reader};
-use crate::request::{self, Call, ConfiguredIn, Open};
-use crate::runtime;
+use crate::reader::Reader;
+use crate::request::{Call, Open};
 use base64::Engine as _;
 use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use jni::objects::{JByteArray, JClass};
 use jni::sys::{jint, jlong};
 use jni::{Env, EnvUnowned};
-use lakeflow_core::{MetricsSnapshot, Result};
-use lakeflow_engine::Configured;
-use serde_json::{Map, Value, json};
-use std::collections::BTreeMap;
+use lakeflow_core::Result;
+use lakeflow_door::{Next, metrics, panics, parse, resolve};
+use serde_json::{Value, json};
 use std::time::Duration;
 
 /// Opens a read ([`Open`] as JSON, and the state of a slice's start or `null`); returns its handle
@@ -33,7 +30,7 @@ pub extern "system" fn Java_lakeflow_connect_bridge_NativeBridge_open<'l>(
         panics::record_locations();
         let request = env.convert_byte_array(&request)?;
         let blob = if blob.is_null() { Vec::new() } else { env.convert_byte_array(&blob)? };
-        let reader = Reader::open(request::parse::<Open>(&request)?, Bytes::from(blob))?;
+        let reader = Reader::open(parse::<Open>(&request)?, Bytes::from(blob))?;
 
         Ok(READERS.insert(reader))
     })
@@ -54,7 +51,7 @@ pub extern "system" fn Java_lakeflow_connect_bridge_NativeBridge_next<'l>(
         let reader = READERS.get(handle)?;
         let wait = Duration::from_millis(u64::try_from(wait_ms).unwrap_or(0));
         Ok(match reader.next(wait)? {
-            Next::Chunk(chunk) => env.byte_array_from_slice(&chunk)?,
+            Next::Item(chunk) => env.byte_array_from_slice(&chunk)?,
             Next::NotYet => env.byte_array_from_slice(&[])?,
             Next::End => JByteArray::default(),
         })
@@ -73,7 +70,7 @@ pub extern "system" fn Java_lakeflow_connect_bridge_NativeBridge_call<'l>(
     env.with_env(|env| -> Result<JByteArray<'l>, Failure> {
         panics::record_locations();
         let request = env.convert_byte_array(&request)?;
-        let answer = answer(request::parse::<Call>(&request)?)?.to_string();
+        let answer = answer(parse::<Call>(&request)?)?.to_string();
 
         Ok(byte_array(env, answer)?)
     })
@@ -126,25 +123,11 @@ fn answer(call: Call) -> Result<Value> {
         }
         Call::Metrics { handle } => metrics(READERS.get(handle)?.metrics()),
         Call::Resolve { options, configured, place } => {
-            let configured = match place {
-                ConfiguredIn::Session => Configured::Session(&configured),
-                ConfiguredIn::Catalog => Configured::Catalog(&configured),
-            };
-            let variables = |name: &str| std::env::var(name).ok();
-            let options = options.into_options();
-            let resolved = runtime::engine().resolve(&options, configured, &variables)?;
-            json!({"options": resolved.iter().collect::<BTreeMap<_, _>>()})
+            json!({"options": resolve(&options.into_options(), &configured, place)?})
         }
         Call::OpenHandles => json!({"open_handles": READERS.len()}),
         #[cfg(feature = "testing")]
         #[allow(clippy::panic, reason = "the purpose of this operation")]
         Call::Panic { message } => panic!("{message}"),
     })
-}
-
-pub(crate) fn metrics(snapshot: MetricsSnapshot) -> Value {
-    let pairs = snapshot.pairs().into_iter();
-    Value::Object(
-        pairs.map(|(name, value)| (name.to_owned(), Value::from(value))).collect::<Map<_, _>>(),
-    )
 }

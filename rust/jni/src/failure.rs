@@ -66,7 +66,7 @@ impl<T: Default> ErrorPolicy<T, Failure> for ThrowLakeflow {
         _: &mut (),
         payload: Box<dyn Any + Send + 'static>,
     ) -> jni::errors::Result<T> {
-        throw(env, &crate::panics::error(payload));
+        throw(env, &lakeflow_door::panics::error(payload));
 
         Ok(T::default())
     }

@@ -7,10 +7,8 @@
 mod entry;
 mod failure;
 mod handles;
-mod panics;
 mod reader;
 pub mod request;
-mod runtime;
 
 pub use entry::{
     Java_lakeflow_connect_bridge_NativeBridge_call,

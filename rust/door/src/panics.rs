@@ -13,7 +13,7 @@ static HOOK: Once = Once::new();
 
 /// Makes panics leave their location for [`error`], and nothing on standard error: the place for
 /// what went wrong is the exception.
-pub(crate) fn record_locations() {
+pub fn record_locations() {
     HOOK.call_once(|| {
         std::panic::set_hook(Box::new(|info| {
             let location = info.location().map(ToString::to_string);
@@ -23,7 +23,7 @@ pub(crate) fn record_locations() {
 }
 
 /// The error of a panic that was caught on this thread.
-pub(crate) fn error(payload: Box<dyn Any + Send>) -> Error {
+pub fn error(payload: Box<dyn Any + Send>) -> Error {
     let text = payload
         .downcast_ref::<&'static str>()
         .map(|text| (*text).to_owned())

@@ -9,24 +9,44 @@ use tokio::runtime::{Builder, Runtime};
 /// Work is waiting for the network; decoding of two reads at a time is what remains.
 const WORKERS: usize = 2;
 
-static RUNTIME: OnceCell<Runtime> = OnceCell::new();
+static RUNTIME: OnceCell<Home> = OnceCell::new();
 static ENGINE: OnceCell<Engine> = OnceCell::new();
 
+/// The runtime and the process that has its threads.
+struct Home {
+    runtime: Runtime,
+    process: u32,
+}
+
 /// The runtime, built on first use. A failure to build it is not remembered.
-pub(crate) fn runtime() -> Result<&'static Runtime> {
-    RUNTIME.get_or_try_init(|| {
+///
+/// # Errors
+/// [`ErrorKind::Unsupported`](lakeflow_core::ErrorKind::Unsupported) in a process that was forked
+/// from one with a runtime: the threads have stayed there.
+pub fn runtime() -> Result<&'static Runtime> {
+    let home = RUNTIME.get_or_try_init(|| {
         crate::panics::record_locations();
-        Builder::new_multi_thread()
+        let runtime = Builder::new_multi_thread()
             .worker_threads(WORKERS)
             .thread_name("lakeflow-worker")
             .enable_all()
             .build()
-            .map_err(|e| Error::internal("cannot start the runtime").source(e))
-    })
+            .map_err(|e| Error::internal("cannot start the runtime").source(e))?;
+
+        Ok::<_, Error>(Home { runtime, process: std::process::id() })
+    })?;
+    if home.process != std::process::id() {
+        return Err(Error::unsupported(
+            "this process was forked from one that had read already; start processes with method \
+             'spawn', or fork before the first read",
+        ));
+    }
+
+    Ok(&home.runtime)
 }
 
 /// The engine over every source of this build.
-pub(crate) fn engine() -> Engine {
+pub fn engine() -> Engine {
     let new = || Engine::new(sources(), Arc::new(SystemClock));
     ENGINE.get_or_init(new).clone()
 }

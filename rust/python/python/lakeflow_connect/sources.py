@@ -1,0 +1,186 @@
+"""Reading without Spark: tables of a source as Arrow streams."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from typing import TYPE_CHECKING, Any
+
+from . import _native
+from .errors import unsupported
+
+if TYPE_CHECKING:
+    import pandas
+    import pyarrow
+
+
+def open(source: str | None = None, /, **options: object) -> Source:
+    """Opens a source; asks the service for nothing yet.
+
+    Args:
+        source: its name, such as `github`; a named connection may know it.
+        options: of the source's page, such as `token` and `base_url`; numbers, booleans and paths
+            are taken as their text, `None` as not given.
+
+    Returns:
+        The source, whose tables can be read.
+
+    Raises:
+        ConfigInvalidError: for an unknown source or connection, and a reference that leads nowhere.
+    """
+    given = as_options({"sourceName": source} | options)
+
+    return Source(given, _native.resolved(given)["sourceName"])
+
+
+class Source:
+    """A source with the options that all of its reads take."""
+
+    def __init__(self, options: dict[str, str], name: str):
+        self._options = options
+        self.name = name
+
+    def tables(self, namespace: Sequence[str] = ()) -> list[str]:
+        """Names of the tables, sorted; of one namespace where the source has such.
+
+        Raises:
+            LakeflowError: what the source's own discovery meets.
+        """
+        return self._contents(namespace)["tables"]
+
+    def namespaces(self, namespace: Sequence[str] = ()) -> list[list[str]]:
+        """Whole paths of the namespaces directly below one, sorted; none where there are none."""
+        return self._contents(namespace)["namespaces"] or []
+
+    def describe(self, table: str, **options: object) -> dict[str, Any]:
+        """What the source says of a table.
+
+        Returns:
+            `schema` (Spark's JSON form), `ingestion_type`, `primary_keys`, `cursor_field`,
+            `streamable` and `comment`, among others.
+
+        Raises:
+            TableNotFoundError: the source has no such table.
+        """
+        return json.loads(_native.described(self._resolved(table, options), outline=True))
+
+    def schema(self, table: str, **options: object) -> _native._Schema:
+        """The Arrow schema of a table: what `pyarrow.schema` takes, and others by
+        `__arrow_c_schema__`.
+
+        Raises:
+            TableNotFoundError: the source has no such table.
+        """
+        return _native.arrow_schema(json.dumps(self.describe(table, **options)["schema"]))
+
+    def read(self, table: str | None = None, /, **options: object) -> Table:
+        """A table, to be read from its beginning up to now.
+
+        Args:
+            table: its name; left out with option `operation`.
+            options: of the source's page, such as `owner` and `repo`.
+
+        Returns:
+            The table. Each use of it reads the service again; nothing is asked for before.
+        """
+        return Table(self._given(table, options), f"{self.name}.{table or options.get('operation')}")
+
+    def _contents(self, namespace: Sequence[str]) -> dict[str, Any]:
+        return json.loads(_native.contents(_native.resolved(self._options), list(namespace)))
+
+    def _given(self, table: str | None, options: Mapping[str, object]) -> dict[str, str]:
+        return self._options | as_options({"tableName": table} | dict(options))
+
+    def _resolved(self, table: str, options: Mapping[str, object]) -> dict[str, str]:
+        return _native.resolved(self._given(table, options))
+
+    def __repr__(self) -> str:
+        return f"<source {self.name}>"
+
+
+class Table:
+    """Rows of a table as an Arrow stream, in record batches of about 10,000 rows or 8 MiB.
+
+    pyarrow (`pyarrow.RecordBatchReader.from_stream`), polars (`polars.from_arrow`), DuckDB (by the
+    variable's name in a query) and others read it directly. A read under way holds a few batches
+    in memory. Ctrl-C ends it.
+    """
+
+    def __init__(
+        self,
+        options: dict[str, str],
+        name: str,
+        columns: tuple[str, ...] | None = None,
+        rows: int | None = None,
+    ):
+        self._options = options
+        self._name = name
+        self._columns = columns
+        self._rows = rows
+
+    def select(self, *columns: str) -> Table:
+        """These columns only, in this order; the service is asked for no more where it can select."""
+        return Table(self._options, self._name, columns, self._rows)
+
+    def limit(self, rows: int) -> Table:
+        """The first rows, at most so many."""
+        return Table(self._options, self._name, self._columns, rows)
+
+    def batches(self) -> Iterator[_native._Batch]:
+        """Reads the table: record batches that `pyarrow.record_batch` and others take.
+
+        Raises:
+            LakeflowError: what the source meets, at once or at any batch.
+        """
+        return iter(self._begin())
+
+    def to_arrow(self) -> pyarrow.Table:
+        """All rows as a table of pyarrow, which must be installed.
+
+        Raises:
+            LakeflowError: what the source meets.
+        """
+        import pyarrow
+
+        read = self._begin()
+        schema = pyarrow.schema(read)
+
+        return pyarrow.Table.from_batches(map(pyarrow.record_batch, read), schema)
+
+    def to_pandas(self, **arguments: Any) -> pandas.DataFrame:
+        """All rows as a data frame of pandas, which must be installed, and pyarrow with it.
+
+        Args:
+            arguments: those of `pyarrow.Table.to_pandas`.
+        """
+        return self.to_arrow().to_pandas(**arguments)
+
+    def __arrow_c_schema__(self) -> object:
+        return self._begin().__arrow_c_schema__()
+
+    def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
+        return self._begin().__arrow_c_stream__(requested_schema)
+
+    def _begin(self) -> _native.Read:
+        wanted = {"columns": self._columns, "limit": self._rows, "filters": []}
+
+        return _native.read(_native.resolved(self._options), json.dumps(wanted))
+
+    def __repr__(self) -> str:
+        return f"<table {self._name}>"
+
+
+def as_options(values: Mapping[str, object]) -> dict[str, str]:
+    """Options as text."""
+    return {name: _text(name, value) for name, value in values.items() if value is not None}
+
+
+def _text(name: str, value: object) -> str:
+    if isinstance(value, bool):
+        return "true" if value else "false"
+    if isinstance(value, (list, tuple, dict)):
+        return json.dumps(value)
+    if isinstance(value, bytes):
+        raise unsupported(f"option '{name}' is given as bytes; give text")
+
+    return str(value)

@@ -1,0 +1,340 @@
+"""The format `lakeflow_connect` as a Python data source, for PySpark 4.0 and later.
+
+Where the jar is present, its format of the same name serves instead; both take the same options and
+write the same offsets and slices.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import re
+import warnings
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any
+
+from pyspark.sql.datasource import (
+    DataSource,
+    DataSourceReader,
+    DataSourceStreamReader,
+    InputPartition,
+)
+from pyspark.sql.types import StructType
+
+from .errors import config_invalid, unsupported
+
+try:
+    from pyspark.sql.streaming.datasource import (
+        ReadAllAvailable,
+        ReadLimit,
+        ReadMaxRows,
+        SupportsTriggerAvailableNow,
+    )
+except ImportError:  # PySpark 4.0 and 4.1, which ask for one slice without a limit
+    ReadLimit = ReadAllAvailable = ReadMaxRows = None
+
+    class SupportsTriggerAvailableNow:  # type: ignore[no-redef]
+        """Stands for what this PySpark lacks."""
+
+
+if TYPE_CHECKING:
+    import pyarrow
+    from pyspark.sql import SparkSession
+
+    from . import _native
+
+FORMAT = "lakeflow_connect"
+
+_LOG = logging.getLogger("lakeflow_connect")
+
+#: Options that bound a slice where Spark itself gives no limit.
+_ROW_CAPS = ("max_records_per_batch", "maxRowsPerTrigger")
+_BYTE_CAP = "maxBytesPerTrigger"
+
+
+class LakeflowSource(DataSource):
+    """Tables of SaaS APIs: `spark.read.format("lakeflow_connect")`, and `spark.readStream`.
+
+    Takes options as the jar's format does: `sourceName`, `tableName` and those of the source's page.
+    """
+
+    #: The source to read unless option `sourceName` says another.
+    default_source: str | None = None
+
+    def __init__(self, options: dict[str, str]):
+        super().__init__(options)
+        self._description: dict[str, Any] | None = None
+
+    @classmethod
+    def name(cls) -> str:
+        """The name of the format."""
+        return FORMAT
+
+    def schema(self) -> StructType:
+        """The table's columns.
+
+        Raises:
+            LakeflowError: for options that are wrong, before any query.
+        """
+        return StructType.fromJson(self._describe()["schema"])
+
+    def reader(self, schema: StructType) -> DataSourceReader:
+        """Reads the table from its beginning up to now."""
+        self._require_readable(schema)
+
+        return _BatchReader(self._resolved(), schema)
+
+    def streamReader(self, schema: StructType) -> DataSourceStreamReader:
+        """Reads the table's changes."""
+        self._require_readable(schema)
+        options = self._resolved()
+        reader = _StreamReader(options, schema, _folder(options))
+        if not self._describe()["streamable"]:
+            reader.open()
+
+        return reader
+
+    def _given(self) -> dict[str, str]:
+        options = dict(self.options)
+        if self.default_source is not None and not any(n.lower() == "sourcename" for n in options):
+            options["sourceName"] = self.default_source
+
+        return options
+
+    def _resolved(self) -> dict[str, str]:
+        from . import _native
+
+        return _native.resolved(self._given())
+
+    def _describe(self) -> dict[str, Any]:
+        if self._description is None:
+            from . import _native
+
+            self._description = json.loads(_native.described(self._resolved()))
+
+        return self._description
+
+    def _require_readable(self, given: StructType) -> None:
+        from . import _native
+
+        table = self._describe()
+        names = (table["source"], table["table"])
+        left_out = _native.left_out(*names, json.dumps(table["schema"]), given.json())
+        if left_out:
+            _LOG.warning(
+                "table %s.%s has columns that the given schema leaves out: %s",
+                *names,
+                ", ".join(left_out),
+            )
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}()"
+
+
+class _Share(InputPartition):
+    """What one task reads: text or bytes that native code understands. Not shown, it may be rows."""
+
+    def __init__(self, share: str | bytes):
+        super().__init__(None)
+        self.share = share
+
+    def __repr__(self) -> str:
+        return f"{type(self).__name__}({len(self.share)} bytes)"
+
+
+class _Hidden:
+    """A reader on its way to the executors: shows nothing of its options, which may be secrets."""
+
+    def __repr__(self) -> str:
+        return type(self).__name__
+
+
+class _BatchReader(_Hidden, DataSourceReader):
+    def __init__(self, options: dict[str, str], schema: StructType):
+        self._options = options
+        self._schema = schema.json()
+        self._wanted = json.dumps({"columns": schema.names, "limit": None, "filters": []})
+
+    def partitions(self) -> list[InputPartition]:
+        from . import _native
+
+        # Nobody tells how many tasks run at once: those of this machine, or option numPartitions.
+        slots = os.cpu_count() or 1
+
+        return [_Share(s) for s in _native.planned(self._options, self._wanted, slots)]
+
+    def read(self, partition: InputPartition) -> Iterator[pyarrow.RecordBatch]:
+        from . import _native
+
+        split = partition.share if isinstance(partition, _Share) else None
+        yield from _batches(_native.read(self._options, self._wanted, split, self._schema))
+
+
+class _StreamReader(_Hidden, DataSourceStreamReader, SupportsTriggerAvailableNow):
+    """Offsets and slices in the one process that plans the query; rows in the tasks."""
+
+    def __init__(self, options: dict[str, str], schema: StructType, folder: str | None):
+        self._options = options
+        self._schema = schema.json()
+        self._folder = folder
+        self._stream: _native.Stream | None = None
+        self._single_drain = False
+        self._reached: dict[str, Any] | None = None
+        # Where PySpark does not say at which offset to go on: there, and the slice read from there.
+        self._at = "{}"
+        self._next: tuple[str, str] | None = None
+
+    def open(self) -> _native.Stream:
+        """The stream, opened on first use."""
+        if self._stream is None:
+            from . import _native
+
+            self._stream = _native.Stream(self._options, self._folder, self._schema)
+
+        return self._stream
+
+    def initialOffset(self) -> dict[str, Any]:
+        return {}
+
+    def getDefaultReadLimit(self) -> ReadLimit:
+        return ReadMaxRows(self.open().default_limit())
+
+    def prepareForTriggerAvailableNow(self) -> None:
+        self._single_drain = True
+
+    def latestOffset(
+        self, start: dict[str, Any] | None = None, limit: ReadLimit | None = None
+    ) -> dict[str, Any]:
+        if start is not None:
+            end = self._read(_text(start), _rows(limit))
+        elif self._next and self._next[0] == self._at:
+            end = self._next[1]
+        else:
+            end = self._read(self._at, self._cap())
+            self._next = (self._at, end) if end != self._at else None
+        self._reached = json.loads(end)
+
+        return self._reached
+
+    def reportLatestOffset(self) -> dict[str, Any] | None:
+        return self._reached
+
+    def partitions(self, start: dict[str, Any], end: dict[str, Any]) -> list[InputPartition]:
+        self._at = _text(end)
+        parts = self.open().parts(_text(start), self._at, os.cpu_count() or 1)
+
+        return [_Share(part) for part in parts] or [_Share(b"")]
+
+    def read(self, partition: InputPartition) -> Iterator[pyarrow.RecordBatch]:
+        from . import _native
+
+        if isinstance(partition, _Share) and partition.share:
+            yield from _batches(_native.stored(partition.share, self._schema))
+
+    def commit(self, end: dict[str, Any]) -> None:
+        self.open().commit(_text(end))
+
+    def stop(self) -> None:
+        self._stream = None
+
+    def _read(self, start: str, rows: int | None) -> str:
+        end = json.loads(self.open().latest(start, rows, self._single_drain))
+        for warning in end["warnings"]:
+            _LOG.warning(warning)
+
+        return end["offset"]
+
+    def _cap(self) -> int | None:
+        """Rows of a slice that Spark asks for without a limit: all, unless an option bounds it."""
+        names = {name.lower() for name in self._options}
+        if any(name.lower() in names for name in _ROW_CAPS):
+            return self.open().default_limit()
+        if _BYTE_CAP.lower() in names:
+            return _ALL
+
+        return None
+
+    def __getstate__(self) -> dict[str, Any]:
+        # Tasks read parts, which say all there is to know; the stream stays where it is.
+        return self.__dict__ | {"_stream": None, "_options": {}}
+
+
+#: More rows than any slice has.
+_ALL = 2**63 - 1
+
+
+def _batches(read: _native.Read) -> Iterator[pyarrow.RecordBatch]:
+    import pyarrow
+
+    return map(pyarrow.record_batch, read)
+
+
+def _text(offset: dict[str, Any]) -> str:
+    """The engine's own text of an offset, which PySpark takes apart and puts together so."""
+    return json.dumps(offset)
+
+
+def _rows(limit: ReadLimit | None) -> int | None:
+    if limit is None or isinstance(limit, ReadAllAvailable):
+        return None
+    if isinstance(limit, ReadMaxRows):
+        return limit.max_rows
+    raise unsupported(f"the read limit {limit} is not known")
+
+
+def _folder(options: dict[str, str]) -> str | None:
+    """The folder of option `sliceStore`, as every worker can open it."""
+    given = next((v.strip() for n, v in options.items() if n.lower() == "slicestore"), "")
+    if not given:
+        return None
+    path = re.sub(r"^file:(//)?(?=/)", "", given)
+    if not path.startswith("/"):
+        raise config_invalid(
+            f"option 'sliceStore' must be the path of a folder that all workers see, such as "
+            f'/Volumes/…, got "{given[:80]}"; other file systems need the jar'
+        )
+
+    return path
+
+
+def register(spark: SparkSession, source: str | None = None) -> None:
+    """Registers the format in a session.
+
+    Where the session has the format already, by the jar or, on PySpark 4.0, by itself, that one
+    stays, and a warning says that reads must name their source.
+
+    Args:
+        spark: the session.
+        source: what option `sourceName` is unless a read says another, such as `github`.
+
+    Raises:
+        TypeError: `source` is no text; a class goes to `spark.dataSource.register`.
+        ConfigInvalidError: there is no such source.
+    """
+    from . import _native
+
+    kind: type[LakeflowSource] = LakeflowSource
+    if source is not None:
+        if not isinstance(source, str):
+            raise TypeError(
+                "register takes the name of a source; classes go to spark.dataSource.register"
+            )
+        known = {name.lower(): name for name in _native.sources()}
+        name = known.get(source.strip().lower())
+        if name is None:
+            raise config_invalid(
+                f"unknown source '{source[:80]}'; known sources: {', '.join(sorted(known))}"
+            )
+        kind = type("LakeflowSource", (LakeflowSource,), {"default_source": name})
+    try:
+        spark.dataSource.register(kind)
+    except Exception as error:
+        if "DATA_SOURCE_ALREADY_EXISTS" not in str(error):
+            raise
+        if source is not None:
+            warnings.warn(
+                f"this session has the format {FORMAT} already; reads must give option "
+                f"sourceName={source}",
+                stacklevel=2,
+            )

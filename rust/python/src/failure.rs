@@ -1,0 +1,80 @@
+//! Errors as Python exceptions.
+
+use lakeflow_core::{Error, Retry};
+use pyo3::exceptions::PyKeyboardInterrupt;
+use pyo3::prelude::*;
+use std::fmt;
+
+/// What ends a call.
+#[derive(Debug)]
+pub(crate) enum Failure {
+    /// The request failed.
+    Request(Error),
+    /// Python raised something, as it does on Ctrl-C.
+    Python(PyErr),
+}
+
+impl Failure {
+    /// Whether the user pressed Ctrl-C.
+    pub(crate) fn is_interrupt(&self, py: Python<'_>) -> bool {
+        matches!(self, Self::Python(error) if error.is_instance_of::<PyKeyboardInterrupt>(py))
+    }
+}
+
+impl From<Error> for Failure {
+    fn from(error: Error) -> Self {
+        Self::Request(error)
+    }
+}
+
+impl From<PyErr> for Failure {
+    fn from(error: PyErr) -> Self {
+        Self::Python(error)
+    }
+}
+
+impl fmt::Display for Failure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Request(error) => write!(f, "[{}] {error}", error.kind().code()),
+            Self::Python(error) => error.fmt(f),
+        }
+    }
+}
+
+impl std::error::Error for Failure {}
+
+impl From<Failure> for PyErr {
+    fn from(failure: Failure) -> Self {
+        match failure {
+            Failure::Request(error) => {
+                Python::attach(|py| exception(py, &error).unwrap_or_else(|raised| raised))
+            }
+            Failure::Python(error) => error,
+        }
+    }
+}
+
+/// The package's exception for `error`.
+fn exception(py: Python<'_>, error: &Error) -> PyResult<PyErr> {
+    let errors = py.import("lakeflow_connect.errors")?;
+    let (code, retry) = (error.kind().code(), retry_text(error.retry_class()));
+    let exception = errors.call_method1("of", (code, error.to_string(), retry))?;
+
+    Ok(PyErr::from_value(exception))
+}
+
+/// `never`, `backoff`, `exhausted`, or `after:` and milliseconds.
+fn retry_text(retry: Retry) -> String {
+    match retry {
+        Retry::Never => "never".to_owned(),
+        Retry::Backoff => "backoff".to_owned(),
+        Retry::Exhausted => "exhausted".to_owned(),
+        Retry::After(pause) => format!("after:{}", pause.as_millis()),
+    }
+}
+
+/// Fails once Python has a signal to handle.
+pub(crate) fn stop() -> Result<(), Failure> {
+    Ok(Python::attach(|py| py.check_signals())?)
+}
