@@ -1,5 +1,6 @@
 //! Panics as errors that say where they happened.
 
+use crate::runtime::WORKER_NAME;
 use lakeflow_core::Error;
 use std::any::Any;
 use std::cell::RefCell;
@@ -12,10 +13,15 @@ thread_local! {
 static HOOK: Once = Once::new();
 
 /// Makes panics leave their location for [`error`], and nothing on standard error: the place for
-/// what went wrong is the exception.
+/// what went wrong is the exception. Threads that neither the host nor the runtime started, such as
+/// those of tests, tell as before.
 pub fn record_locations() {
     HOOK.call_once(|| {
-        std::panic::set_hook(Box::new(|info| {
+        let former = std::panic::take_hook();
+        std::panic::set_hook(Box::new(move |info| {
+            if std::thread::current().name().is_some_and(|name| name != WORKER_NAME) {
+                return former(info);
+            }
             let location = info.location().map(ToString::to_string);
             let _ = LOCATION.try_with(|slot| *slot.borrow_mut() = location);
         }));
@@ -44,8 +50,9 @@ mod tests {
     #[test]
     fn a_panic_becomes_an_error_with_its_location() {
         record_locations();
-        let payload = std::panic::catch_unwind(|| panic!("lost {}", 1)).unwrap_err();
-        let error = error(payload).to_string();
+        let lost = || error(std::panic::catch_unwind(|| panic!("lost {}", 1)).unwrap_err());
+        let worker = std::thread::Builder::new().name(WORKER_NAME.to_owned());
+        let error = worker.spawn(lost).unwrap().join().unwrap().to_string();
         assert!(error.starts_with("panic: lost 1 (location: "), "{error}");
         assert!(error.contains("panics.rs:"), "{error}");
     }

@@ -9,6 +9,9 @@ use tokio::runtime::{Builder, Runtime};
 /// Work is waiting for the network; decoding of two reads at a time is what remains.
 const WORKERS: usize = 2;
 
+/// Name of the runtime's threads.
+pub(crate) const WORKER_NAME: &str = "lakeflow-worker";
+
 static RUNTIME: OnceCell<Home> = OnceCell::new();
 static ENGINE: OnceCell<Engine> = OnceCell::new();
 
@@ -28,7 +31,7 @@ pub fn runtime() -> Result<&'static Runtime> {
         crate::panics::record_locations();
         let runtime = Builder::new_multi_thread()
             .worker_threads(WORKERS)
-            .thread_name("lakeflow-worker")
+            .thread_name(WORKER_NAME)
             .enable_all()
             .build()
             .map_err(|e| Error::internal("cannot start the runtime").source(e))?;

@@ -7,7 +7,7 @@ use crate::store::{Part, SliceOwner, SliceStore, StoredSlice, StreamOffset, unus
 use crate::task::{Task, answer};
 use bytes::Bytes;
 use lakeflow_core::{Clock, Error, Options, Result, SystemClock, TableSchema};
-use lakeflow_engine::{SliceEnd, SliceRequest, TableStream};
+use lakeflow_engine::{Engine, SliceEnd, SliceRequest, TableStream};
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -75,8 +75,10 @@ impl StoredStream {
     /// Opens a stream of which rows are wanted in the schema `wanted`, else in the table's.
     ///
     /// # Errors
-    /// Those of [`Engine::stream`](lakeflow_engine::Engine::stream) and [`SliceStore::open`].
+    /// Those of [`Engine::stream`](lakeflow_engine::Engine::stream), and
+    /// [`ConfigInvalid`](lakeflow_core::ErrorKind::ConfigInvalid) for a store that cannot be used.
     pub fn open<E: From<Error>>(
+        engine: &Engine,
         options: Options,
         store: Option<&Path>,
         wanted: Option<TableSchema>,
@@ -84,10 +86,9 @@ impl StoredStream {
     ) -> Result<Self, E> {
         let flag = options.get("failOnDataLoss").map(str::trim);
         let fail_on_data_loss = flag.is_none_or(|flag| !flag.eq_ignore_ascii_case("false"));
-        let opening = async move {
-            let engine = runtime::engine();
-            Ok((engine.describe(&options).await?, engine.stream(&options).await?))
-        };
+        let engine = engine.clone();
+        let opening =
+            async move { Ok((engine.describe(&options).await?, engine.stream(&options).await?)) };
         let (table, stream) = answer(opening, check)?;
         let folder = match store {
             Some(_) => None,

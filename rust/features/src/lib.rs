@@ -2,5 +2,6 @@
 //! shared by several packages.
 //!
 //! Cargo compiles a dependency with the features that the packages of one command ask for. Every
-//! package has this one as a dev-dependency, so `cargo test -p` of any of them finds what another
-//! command compiled, instead of compiling hundreds of crates again.
+//! library has this one as a dev-dependency, and what is built to be shipped as a dependency, so a
+//! command with any selection of packages finds what another command compiled, instead of compiling
+//! hundreds of crates again.

@@ -1,7 +1,6 @@
 //! Errors as Python exceptions.
 
 use lakeflow_core::{Error, Retry};
-use pyo3::exceptions::PyKeyboardInterrupt;
 use pyo3::prelude::*;
 use std::fmt;
 
@@ -12,13 +11,6 @@ pub(crate) enum Failure {
     Request(Error),
     /// Python raised something, as it does on Ctrl-C.
     Python(PyErr),
-}
-
-impl Failure {
-    /// Whether the user pressed Ctrl-C.
-    pub(crate) fn is_interrupt(&self, py: Python<'_>) -> bool {
-        matches!(self, Self::Python(error) if error.is_instance_of::<PyKeyboardInterrupt>(py))
-    }
 }
 
 impl From<Error> for Failure {
@@ -37,7 +29,7 @@ impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Request(error) => write!(f, "[{}] {error}", error.kind().code()),
-            Self::Python(error) => error.fmt(f),
+            Self::Python(error) => write!(f, "[CANCELLED] the read was interrupted: {error}"),
         }
     }
 }

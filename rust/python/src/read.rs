@@ -66,7 +66,7 @@ pub(crate) fn read(
 
         Ok(())
     };
-    let task = Task::spawn(|items| work(items))?;
+    let task = Task::spawn(work)?;
     let Some(Item::Schema(schema)) = py.detach(|| task.wait(&stop))? else {
         return Err(Error::internal("a read began without its schema").into());
     };
@@ -126,7 +126,7 @@ impl Reading {
                 Some(Item::Schema(_)) => Err(Error::internal("a read has two schemas").into()),
                 None => Ok(None),
             },
-            Batches::Stored(batches) => Ok(batches.next()?),
+            Batches::Stored(batches) => Ok(batches.next_batch()?),
         }
     }
 }
@@ -138,17 +138,9 @@ impl Iterator for Rest {
     type Item = Result<RecordBatch, ArrowError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let next = Python::attach(|py| {
-            let next = py.detach(|| self.0.next());
-            if next.as_ref().is_err_and(|failure| failure.is_interrupt(py)) {
-                // Nothing but text gets through the stream: Python hears of the signal again once
-                // it is back.
-                let thread = py.import("_thread");
-                let _ = thread.and_then(|thread| thread.call_method0("interrupt_main"));
-            }
-            next
-        });
+        let next = Python::attach(|py| py.detach(|| self.0.next()));
 
+        // Nothing but text gets through such a stream: whoever reads it raises an error of its own.
         next.map_err(|failure| ArrowError::ExternalError(Box::new(failure))).transpose()
     }
 }

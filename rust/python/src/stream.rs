@@ -2,7 +2,7 @@
 
 use crate::failure::{Failure, stop};
 use crate::{Given, as_options, as_schema};
-use lakeflow_door::{StoredStream, metrics};
+use lakeflow_door::{StoredStream, metrics, runtime};
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 use serde_json::json;
@@ -24,7 +24,10 @@ impl Stream {
     ) -> Result<Self, Failure> {
         let (options, schema) = (as_options(options), schema.map(as_schema).transpose()?);
 
-        py.detach(|| StoredStream::open(options, store.as_deref(), schema, &stop)).map(Self)
+        py.detach(|| {
+            StoredStream::open(&runtime::engine(), options, store.as_deref(), schema, &stop)
+        })
+        .map(Self)
     }
 
     fn default_limit(&self) -> u64 {

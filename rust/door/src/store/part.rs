@@ -134,7 +134,7 @@ impl StoredBatches {
     ///
     /// # Errors
     /// [`ErrorKind::DataInvalid`] if the bytes are not those that were written.
-    pub fn next(&mut self) -> Result<Option<RecordBatch>> {
+    pub fn next_batch(&mut self) -> Result<Option<RecordBatch>> {
         while let Some((_, bytes)) = self.source.next()? {
             let decoded = self.decoder.decode(&mut Buffer::from(bytes));
             let damaged = |e| Error::new(ErrorKind::DataInvalid, "a slice is damaged").source(e);

@@ -4,6 +4,7 @@
 - Spark with the jar: `configure(SparkSession.builder)`, or `jar()`.
 - Spark without the jar, PySpark 4.0 and later: `register(spark, "github")`; the format registers
   itself too.
+- Tables by a specification: `ingest(spark, spec)`.
 """
 
 from __future__ import annotations
@@ -15,6 +16,7 @@ from .classic import configure, jar
 from .errors import LakeflowError
 
 if TYPE_CHECKING:
+    from .pipelines.ingest import ingest
     from .sources import Source, Table, open
     from .spark import LakeflowSource, register
 
@@ -24,6 +26,7 @@ __all__ = [
     "Source",
     "Table",
     "configure",
+    "ingest",
     "jar",
     "open",
     "register",
@@ -34,6 +37,7 @@ _LATER = {
     "LakeflowSource": "spark",
     "Source": "sources",
     "Table": "sources",
+    "ingest": "pipelines.ingest",
     "open": "sources",
     "register": "spark",
 }

@@ -13,7 +13,9 @@ class _Batch:
     num_rows: int
     num_columns: int
 
-    def __arrow_c_array__(self, requested_schema: object | None = None) -> tuple[object, object]: ...
+    def __arrow_c_array__(
+        self, requested_schema: object | None = None
+    ) -> tuple[object, object]: ...
     def __arrow_c_schema__(self) -> object: ...
 
 class _Schema:
@@ -35,7 +37,10 @@ class Stream:
     """A stream whose slices lie in a store, or, without one, in a folder of this process."""
 
     def __init__(
-        self, options: dict[str, str], store: str | PathLike[str] | None = None, schema: str | None = None
+        self,
+        options: dict[str, str],
+        store: str | PathLike[str] | None = None,
+        schema: str | None = None,
     ) -> None: ...
     def default_limit(self) -> int:
         """Rows of a slice unless another number is asked for."""

@@ -3,17 +3,17 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING
 
 from .errors import unsupported
 
 if TYPE_CHECKING:
     from pyspark.sql import SparkSession
 
-    Builder = TypeVar("Builder", bound=SparkSession.Builder)
-
 #: What Spark hides of options that it shows, besides what it hides anyway.
-REDACTED = r"(?i)secret|password|passphrase|token|credential|access[.]?key|api[._]?key|private[._]?key"
+REDACTED = (
+    r"(?i)secret|password|passphrase|token|credential|access[._]?key|api[._]?key|private[._]?key"
+)
 
 
 def jar() -> str:
@@ -25,13 +25,13 @@ def jar() -> str:
     found = sorted((Path(__file__).parent / "jars").glob("lakeflow-connect-*.jar"))
     if not found:
         raise unsupported(
-            "this installation of lakeflow-connect has no jar: install the wheel that bin/build makes"
+            "this installation of lakeflow-connect has no jar: install the wheel of bin/build"
         )
 
     return str(found[-1])
 
 
-def configure(builder: Builder) -> Builder:
+def configure(builder: SparkSession.Builder) -> SparkSession.Builder:
     """Adds the jar to a session that is about to start, and names of secrets to what Spark hides.
 
     Args:

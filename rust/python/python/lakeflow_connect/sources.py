@@ -46,7 +46,7 @@ class Source:
         Raises:
             LakeflowError: what the source's own discovery meets.
         """
-        return self._contents(namespace)["tables"]
+        return list(self._contents(namespace)["tables"])
 
     def namespaces(self, namespace: Sequence[str] = ()) -> list[list[str]]:
         """Whole paths of the namespaces directly below one, sorted; none where there are none."""
@@ -62,7 +62,11 @@ class Source:
         Raises:
             TableNotFoundError: the source has no such table.
         """
-        return json.loads(_native.described(self._resolved(table, options), outline=True))
+        told: dict[str, Any] = json.loads(
+            _native.described(self._resolved(table, options), outline=True)
+        )
+
+        return told
 
     def schema(self, table: str, **options: object) -> _native._Schema:
         """The Arrow schema of a table: what `pyarrow.schema` takes, and others by
@@ -83,10 +87,16 @@ class Source:
         Returns:
             The table. Each use of it reads the service again; nothing is asked for before.
         """
-        return Table(self._given(table, options), f"{self.name}.{table or options.get('operation')}")
+        return Table(
+            self._given(table, options), f"{self.name}.{table or options.get('operation')}"
+        )
 
     def _contents(self, namespace: Sequence[str]) -> dict[str, Any]:
-        return json.loads(_native.contents(_native.resolved(self._options), list(namespace)))
+        contents: dict[str, Any] = json.loads(
+            _native.contents(_native.resolved(self._options), list(namespace))
+        )
+
+        return contents
 
     def _given(self, table: str | None, options: Mapping[str, object]) -> dict[str, str]:
         return self._options | as_options({"tableName": table} | dict(options))
@@ -103,7 +113,8 @@ class Table:
 
     pyarrow (`pyarrow.RecordBatchReader.from_stream`), polars (`polars.from_arrow`), DuckDB (by the
     variable's name in a query) and others read it directly. A read under way holds a few batches
-    in memory. Ctrl-C ends it.
+    in memory. Ctrl-C ends it: with `KeyboardInterrupt` here, with an error of their own in readers
+    that take streams only.
     """
 
     def __init__(
@@ -119,7 +130,7 @@ class Table:
         self._rows = rows
 
     def select(self, *columns: str) -> Table:
-        """These columns only, in this order; the service is asked for no more where it can select."""
+        """These columns, in this order; where it can select, the service sends no others."""
         return Table(self._options, self._name, columns, self._rows)
 
     def limit(self, rows: int) -> Table:
@@ -162,7 +173,7 @@ class Table:
         return self._begin().__arrow_c_stream__(requested_schema)
 
     def _begin(self) -> _native.Read:
-        wanted = {"columns": self._columns, "limit": self._rows, "filters": []}
+        wanted: dict[str, Any] = {"columns": self._columns, "limit": self._rows, "filters": []}
 
         return _native.read(_native.resolved(self._options), json.dumps(wanted))
 

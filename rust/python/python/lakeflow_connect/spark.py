@@ -56,7 +56,7 @@ _BYTE_CAP = "maxBytesPerTrigger"
 class LakeflowSource(DataSource):
     """Tables of SaaS APIs: `spark.read.format("lakeflow_connect")`, and `spark.readStream`.
 
-    Takes options as the jar's format does: `sourceName`, `tableName` and those of the source's page.
+    Takes options as the jar's format does: `sourceName`, `tableName` and those of the source.
     """
 
     #: The source to read unless option `sourceName` says another.
@@ -87,13 +87,20 @@ class LakeflowSource(DataSource):
 
     def streamReader(self, schema: StructType) -> DataSourceStreamReader:
         """Reads the table's changes."""
+        return _StreamReader(self, schema)
+
+    def stream(self, schema: StructType) -> _native.Stream:
+        """The table's changes in native code.
+
+        Raises:
+            LakeflowError: where the table cannot be streamed, or not so.
+        """
+        from . import _native
+
         self._require_readable(schema)
         options = self._resolved()
-        reader = _StreamReader(options, schema, _folder(options))
-        if not self._describe()["streamable"]:
-            reader.open()
 
-        return reader
+        return _native.Stream(options, _folder(options), schema.json())
 
     def _given(self) -> dict[str, str]:
         options = dict(self.options)
@@ -132,15 +139,23 @@ class LakeflowSource(DataSource):
         return f"{type(self).__name__}()"
 
 
-class _Share(InputPartition):
-    """What one task reads: text or bytes that native code understands. Not shown, it may be rows."""
+class _Split(InputPartition):
+    """What one task reads of a table, as text of the engine."""
 
-    def __init__(self, share: str | bytes):
+    def __init__(self, text: str):
         super().__init__(None)
-        self.share = share
+        self.text = text
+
+
+class _Part(InputPartition):
+    """What one task reads of stored slices; empty for nothing. Not shown: it may be rows."""
+
+    def __init__(self, part: bytes):
+        super().__init__(None)
+        self.part = part
 
     def __repr__(self) -> str:
-        return f"{type(self).__name__}({len(self.share)} bytes)"
+        return f"{type(self).__name__}({len(self.part)} bytes)"
 
 
 class _Hidden:
@@ -162,22 +177,23 @@ class _BatchReader(_Hidden, DataSourceReader):
         # Nobody tells how many tasks run at once: those of this machine, or option numPartitions.
         slots = os.cpu_count() or 1
 
-        return [_Share(s) for s in _native.planned(self._options, self._wanted, slots)]
+        return [_Split(s) for s in _native.planned(self._options, self._wanted, slots)]
 
     def read(self, partition: InputPartition) -> Iterator[pyarrow.RecordBatch]:
         from . import _native
 
-        split = partition.share if isinstance(partition, _Share) else None
+        split = partition.text if isinstance(partition, _Split) else None
         yield from _batches(_native.read(self._options, self._wanted, split, self._schema))
 
 
 class _StreamReader(_Hidden, DataSourceStreamReader, SupportsTriggerAvailableNow):
     """Offsets and slices in the one process that plans the query; rows in the tasks."""
 
-    def __init__(self, options: dict[str, str], schema: StructType, folder: str | None):
-        self._options = options
+    def __init__(self, source: LakeflowSource, schema: StructType):
+        # PySpark hides what is raised here, so nothing is checked before the first question.
+        self._source = source
+        self._wanted = schema
         self._schema = schema.json()
-        self._folder = folder
         self._stream: _native.Stream | None = None
         self._single_drain = False
         self._reached: dict[str, Any] | None = None
@@ -185,20 +201,19 @@ class _StreamReader(_Hidden, DataSourceStreamReader, SupportsTriggerAvailableNow
         self._at = "{}"
         self._next: tuple[str, str] | None = None
 
-    def open(self) -> _native.Stream:
-        """The stream, opened on first use."""
+    def _open(self) -> _native.Stream:
         if self._stream is None:
-            from . import _native
-
-            self._stream = _native.Stream(self._options, self._folder, self._schema)
+            self._stream = self._source.stream(self._wanted)
 
         return self._stream
 
     def initialOffset(self) -> dict[str, Any]:
+        self._open()
+
         return {}
 
     def getDefaultReadLimit(self) -> ReadLimit:
-        return ReadMaxRows(self.open().default_limit())
+        return ReadMaxRows(self._open().default_limit())
 
     def prepareForTriggerAvailableNow(self) -> None:
         self._single_drain = True
@@ -222,42 +237,49 @@ class _StreamReader(_Hidden, DataSourceStreamReader, SupportsTriggerAvailableNow
 
     def partitions(self, start: dict[str, Any], end: dict[str, Any]) -> list[InputPartition]:
         self._at = _text(end)
-        parts = self.open().parts(_text(start), self._at, os.cpu_count() or 1)
+        parts = self._open().parts(_text(start), self._at, os.cpu_count() or 1)
 
-        return [_Share(part) for part in parts] or [_Share(b"")]
+        return [_Part(part) for part in parts] or [_Part(b"")]
 
     def read(self, partition: InputPartition) -> Iterator[pyarrow.RecordBatch]:
         from . import _native
 
-        if isinstance(partition, _Share) and partition.share:
-            yield from _batches(_native.stored(partition.share, self._schema))
+        if isinstance(partition, _Part) and partition.part:
+            yield from _batches(_native.stored(partition.part, self._schema))
 
     def commit(self, end: dict[str, Any]) -> None:
-        self.open().commit(_text(end))
+        self._open().commit(_text(end))
 
     def stop(self) -> None:
         self._stream = None
 
     def _read(self, start: str, rows: int | None) -> str:
-        end = json.loads(self.open().latest(start, rows, self._single_drain))
+        end: dict[str, Any] = json.loads(self._open().latest(start, rows, self._single_drain))
         for warning in end["warnings"]:
             _LOG.warning(warning)
 
-        return end["offset"]
+        offset: str = end["offset"]
+
+        return offset
 
     def _cap(self) -> int | None:
         """Rows of a slice that Spark asks for without a limit: all, unless an option bounds it."""
-        names = {name.lower() for name in self._options}
-        if any(name.lower() in names for name in _ROW_CAPS):
-            return self.open().default_limit()
-        if _BYTE_CAP.lower() in names:
-            return _ALL
+        names = {name.lower() for name in self._source.options}
+        caps = [name for name in (*_ROW_CAPS, _BYTE_CAP) if name.lower() in names]
+        if not caps:
+            return None
+        if self._reached is None:
+            _LOG.warning(
+                "this PySpark asks for one micro-batch in a run with Trigger.AvailableNow; "
+                "option %s ends it, and the rest comes with the next run",
+                caps[0],
+            )
 
-        return None
+        return _ALL if caps == [_BYTE_CAP] else self._open().default_limit()
 
     def __getstate__(self) -> dict[str, Any]:
-        # Tasks read parts, which say all there is to know; the stream stays where it is.
-        return self.__dict__ | {"_stream": None, "_options": {}}
+        # Tasks read parts, which say all there is to know; stream and options stay where they are.
+        return {"_schema": self._schema}
 
 
 #: More rows than any slice has.
@@ -279,7 +301,7 @@ def _rows(limit: ReadLimit | None) -> int | None:
     if limit is None or isinstance(limit, ReadAllAvailable):
         return None
     if isinstance(limit, ReadMaxRows):
-        return limit.max_rows
+        return int(limit.max_rows)
     raise unsupported(f"the read limit {limit} is not known")
 
 

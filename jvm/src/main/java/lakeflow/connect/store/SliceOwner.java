@@ -12,6 +12,17 @@ import lakeflow.connect.bridge.Json;
  */
 public record SliceOwner(String source, String table, String stream) {
 
+  /** The stream of a door that knows no checkpoint, as that of Python: any stream of the table. */
+  private static final String ANY = "any";
+
+  /** Whether a store that {@code marked} marked may be used by this stream. */
+  boolean mayUse(SliceOwner marked) {
+    return marked != null
+        && source.equals(marked.source)
+        && table.equals(marked.table)
+        && (stream.equals(marked.stream) || ANY.equals(marked.stream));
+  }
+
   static SliceOwner of(ObjectNode json) {
     return json == null
         ? null

@@ -233,7 +233,7 @@ public final class SliceStore {
       json = parse(read(path));
     }
     SliceOwner found = SliceOwner.of(json);
-    if (!owner.equals(found)) {
+    if (!owner.mayUse(found)) {
       throw LakeflowException.configInvalid(
           "the slice store " + path.getParent() + " belongs to " + found + ", this is " + owner
               + "; use a new checkpoint or another folder in option 'sliceStore'");

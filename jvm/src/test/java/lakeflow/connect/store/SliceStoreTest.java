@@ -54,6 +54,15 @@ class SliceStoreTest {
     assertEquals(8 + 6 + 5 + 6, footer.bytes());
   }
 
+  /** The same file is what the tests of the native store write. */
+  @Test
+  void fileHasTheBytesThatTheNativeStoreWrites() throws IOException {
+    write("a", StreamOffset.BEGINNING);
+
+    Path golden = Path.of(System.getenv("LAKEFLOW_ROOT"), "tests", "golden", "slice.arrow");
+    assertArrayEquals(Files.readAllBytes(golden), Files.readAllBytes(file("a")));
+  }
+
   @Test
   void bytesAreThoseOfTheFilesThatAreThere() throws IOException {
     assertEquals(0, store.bytes());
@@ -137,6 +146,19 @@ class SliceStoreTest {
               + other + "; use a new checkpoint or another folder in option 'sliceStore'",
           error.getMessage());
     }
+  }
+
+  @Test
+  void storeOfADoorThatKnowsNoCheckpointIsTakenOver() throws IOException {
+    Files.delete(folder.resolve(".owner.json.crc"));
+    String any = "{\"source\":\"github\",\"table\":\"issues\",\"stream\":\"any\"}";
+    Files.writeString(folder.resolve("owner.json"), any);
+
+    SliceStore.open(configuration, folder.toString(), OWNER);
+    SliceOwner other = new SliceOwner("github", "commits", "checkpoint");
+    assertThrows(
+        LakeflowException.class,
+        () -> SliceStore.open(configuration, folder.toString(), other));
   }
 
   @Test
