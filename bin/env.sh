@@ -12,6 +12,8 @@
 #   LAKEFLOW_FIXTURES       folder of the npm package @octokit/fixtures
 #   LAKEFLOW_OPENAPI        GitHub's description of its API, of the npm package @octokit/openapi
 #   LAKEFLOW_VENV_4_1 ...   Python environment of each Spark version, by its first two numbers
+#   LAKEFLOW_WHEELS         folder of the wheel, once bin/build ran
+#   LAKEFLOW_DATA_VENV      Python environment with pyarrow, polars, DuckDB and pandas
 #   LAKEFLOW_CONNECT_CLIENT Python environment of a Spark Connect client
 #   LAKEFLOW_DELTA_JARS_4_1 ...  Delta for each Spark version, separated by commas; empty where it has
 #                           no release
@@ -36,6 +38,7 @@ LAKEFLOW_VERSION=$(sed -n '/^\[workspace.package\]/,/^\[/s/^version = "\(.*\)"/\
 export LAKEFLOW_VERSION
 export LAKEFLOW_JAR="$LAKEFLOW_ROOT/build/libs/lakeflow-connect-$LAKEFLOW_VERSION.jar"
 export LAKEFLOW_TESTING_JAR="$LAKEFLOW_ROOT/build/testing/lakeflow-connect-$LAKEFLOW_VERSION-testing.jar"
+export LAKEFLOW_WHEELS="$LAKEFLOW_ROOT/build/wheels"
 export LAKEFLOW_SIMULATOR="$CARGO_TARGET_DIR/release/lakeflow-simulator"
 export LAKEFLOW_FIXTURES="$LAKEFLOW_CACHE/octokit-fixtures-$OCTOKIT_FIXTURES"
 export LAKEFLOW_OPENAPI="$LAKEFLOW_CACHE/octokit-openapi-$OCTOKIT_OPENAPI/generated/api.github.com.json"
@@ -67,9 +70,12 @@ spark_jars() { printf '%s\n' "$(spark_home "$1")"/lib/python3*/site-packages/pys
 
 export LAKEFLOW_CONNECT_CLIENT="$LAKEFLOW_CACHE/connect-$(short_hash "$HOST_PYTHON" "$PYTHON_BUILD_PACKAGES" "$CONNECT_PACKAGES")"
 
+export LAKEFLOW_DATA_VENV="$LAKEFLOW_CACHE/data-$(short_hash "$HOST_PYTHON" "$PYTHON_TEST_PACKAGES" "$PYTHON_DATA_PACKAGES")"
+LAKEFLOW_WHEEL_TOOLS="$LAKEFLOW_CACHE/wheel-$(short_hash "$HOST_PYTHON" "$WHEEL_PACKAGES")"
+
 # LAKEFLOW_VENV_4_1 and so on: what belongs to Spark 4.1 has this suffix.
 spark_line() { local line=${1%.*}; printf '%s\n' "${line//./_}"; }
-for version in $SPARK_VERSIONS; do export "LAKEFLOW_VENV_$(spark_line "$version")=$(spark_home "$version")"; done
+for version in $SPARK_VERSIONS $PYTHON_SPARK_VERSIONS; do export "LAKEFLOW_VENV_$(spark_line "$version")=$(spark_home "$version")"; done
 unset version
 
 # The paths of the Delta jars for Spark version $1, separated by commas.

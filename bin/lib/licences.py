@@ -1,4 +1,4 @@
-"""Lists the third-party code in the native library with its licences: `licences.py TARGET`.
+"""Lists the third-party code in the native libraries with its licences: `licences.py TARGET`.
 
 Fails where a licence is not approved below, where a crate comes from elsewhere than crates.io, or
 where no licence text can be given.
@@ -29,7 +29,7 @@ APPROVED = {
     "Zlib",
 }
 REGISTRY = "registry+https://github.com/rust-lang/crates.io-index"
-SHIPPED = "lakeflow-jni"
+SHIPPED = ("lakeflow-jni", "lakeflow-python")
 TEXT_NAMES = re.compile(r"(?i)^(un)?licen[cs]e|^copying|^notice")
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -80,13 +80,13 @@ def approved(expression: str) -> bool:
 
 
 def shipped_packages(metadata: dict) -> list[dict]:
-    """The registry's packages that are linked into the library, sorted by name and version.
+    """The registry's packages that are linked into a library, sorted by name and version.
 
     Macros run in the compiler and are not linked; build and test dependencies neither.
     """
     packages = {package["id"]: package for package in metadata["packages"]}
     nodes = {node["id"]: node for node in metadata["resolve"]["nodes"]}
-    pending = [key for key, package in packages.items() if package["name"] == SHIPPED]
+    pending = [key for key, package in packages.items() if package["name"] in SHIPPED]
     seen = set()
     while pending:
         key = pending.pop()
@@ -161,7 +161,7 @@ def render(listed: list[tuple[str, str, list[str]]]) -> str:
     for title, _, found in listed:
         for text in found:
             owners.setdefault(text, []).append(title.split("  ")[0])
-    lines = ["The native library of lakeflow-connect contains the following software.", ""]
+    lines = ["The native libraries of lakeflow-connect contain the following software.", ""]
     lines += [f"- {title}\n  {licence}" for title, licence, _ in listed]
     for text, names in owners.items():
         lines += ["", "=" * 80, ", ".join(names), "-" * 80, "", text]
