@@ -25,6 +25,7 @@ def start(
     zone: str = SESSION_ZONE,
     java_options: str = "",
     settings: dict | None = None,
+    builder=None,
 ):
     """Starts the one Spark session of this process.
 
@@ -37,6 +38,7 @@ def start(
         zone: `spark.sql.session.timeZone`.
         java_options: more options for the JVM.
         settings: more Spark settings; they win.
+        builder: one that has settings already, jars among them.
     """
     from pyspark.sql import SparkSession
 
@@ -63,7 +65,10 @@ def start(
             "spark.sql.catalog.spark_catalog": "org.apache.spark.sql.delta.catalog.DeltaCatalog",
             "spark.sql.extensions": "io.delta.sql.DeltaSparkSessionExtension",
         }
-    builder = SparkSession.builder
+    if builder is None:
+        builder = SparkSession.builder
+    else:
+        del values["spark.jars"]
     for key, value in (values | (settings or {})).items():
         builder = builder.config(key, value)
     session = builder.getOrCreate()

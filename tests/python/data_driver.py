@@ -1,0 +1,166 @@
+"""Reads without Spark, in an environment with pyarrow, polars, DuckDB and pandas.
+
+Takes one argument, a JSON file:
+
+- `options`: of a small table; `many`: of a large one; `silent`: of a service that never answers;
+- `result`: file that takes what was seen.
+"""
+
+import json
+import os
+import pickle
+import signal
+import sys
+import threading
+import zipfile
+from pathlib import Path
+
+import duckdb
+import lakeflow_connect
+import polars
+import pyarrow
+
+#: Time after which a read that waits is interrupted, in seconds.
+_PATIENCE = 0.5
+
+
+def main(spec: dict):
+    """Does everything and writes down what came."""
+    source, issues = opened(spec["options"])
+    table = issues
+    read = {
+        "to_arrow": rows(table.to_arrow()),
+        "batches": rows(pyarrow.table(table.to_arrow().schema.empty_table()), table),
+        "stream": rows(pyarrow.RecordBatchReader.from_stream(table).read_all()),
+        "polars": rows(polars.DataFrame(table).to_arrow()),
+        "duckdb": rows(duckdb.sql("SELECT * FROM issues").to_arrow_table()),
+        "pandas": sorted(table.to_pandas()[["id", "title"]].values.tolist()),
+    }
+    chosen = table.select("title", "number").limit(2).to_arrow()
+    described = source.describe("issues")
+    names = ("ingestion_type", "primary_keys", "cursor_field", "streamable")
+    table_error = failure(lambda: source.read("nope").to_arrow())
+    result = {
+        "read": read,
+        "chosen": {"columns": chosen.column_names, "rows": chosen.num_rows},
+        "told": {
+            "source": repr(source),
+            "table": repr(table),
+            "tables": source.tables(),
+            "schema": pyarrow.schema(source.schema("issues")).names,
+            "described": [described[name] for name in names],
+        },
+        "first": first_batch(spec["many"]),
+        "interrupted": interrupted(spec["silent"]),
+        "errors": {
+            "option": told(failure(lambda: opened(spec["options"] | {"per_pag": 7})[1].to_arrow())),
+            "source": told(failure(lambda: lakeflow_connect.open("nope"))),
+            "table": told(table_error),
+            "stream": told(
+                failure(lambda: pyarrow.schema(opened(spec["options"] | {"per_page": "x"})[1]))
+            )[:3],
+        },
+        "pickled": told(pickle.loads(pickle.dumps(table_error))),
+        "loaded": sorted(name for name in sys.modules if name.split(".")[0] in ("pyspark", "py4j")),
+        "jar": jar(),
+        "forked": forked(table),
+    }
+    Path(spec["result"]).write_text(json.dumps(result))
+
+
+def opened(options: dict):
+    """The source that options name, and the table."""
+    more = dict(options)
+    source = lakeflow_connect.open(
+        more.pop("sourceName"), token=more.pop("token"), base_url=more.pop("base_url")
+    )
+
+    return source, source.read(more.pop("tableName"), **more)
+
+
+def rows(table, read=None) -> list[dict]:
+    """Rows as golden files show them, by id; of `read`, batch by batch, if it is given."""
+    if read is not None:
+        batches = map(pyarrow.record_batch, read.batches())
+        table = pyarrow.Table.from_batches(batches, table.schema)
+    # Maps come as pairs.
+    maps = [field.name for field in table.schema if pyarrow.types.is_map(field.type)]
+    found = table.to_pylist()
+    for row in found:
+        row |= {name: row[name] and dict(row[name]) for name in maps}
+
+    return sorted(found, key=lambda row: row["id"])
+
+
+def first_batch(options: dict) -> int:
+    """Rows of the first batch of a table that is not read on."""
+    batches = opened(options)[1].batches()
+
+    return next(batches).num_rows
+
+
+def interrupted(options: dict) -> dict[str, str]:
+    """What reads of a silent service raise when the user presses Ctrl-C."""
+    source, table = opened(options)
+    reads = {
+        "direct": table.to_arrow,
+        "stream": lambda: pyarrow.RecordBatchReader.from_stream(table).read_all(),
+        "batches": lambda: next(table.batches()),
+    }
+
+    return {name: interrupt(read) for name, read in reads.items()}
+
+
+def interrupt(read) -> str:
+    """Interrupts a read from another thread, which can only run while the read lets it."""
+    timer = threading.Timer(_PATIENCE, lambda: os.kill(os.getpid(), signal.SIGINT))
+    timer.start()
+    try:
+        read()
+    except BaseException as raised:
+        kind = type(raised).__name__
+    else:
+        kind = "nothing"
+    timer.join()
+
+    return kind
+
+
+def failure(act) -> Exception:
+    """What an act raises."""
+    try:
+        act()
+    except lakeflow_connect.LakeflowError as error:
+        return error
+    raise AssertionError("nothing was raised")
+
+
+def told(error) -> list[str]:
+    """Class, code, retry and text of an error."""
+    return [type(error).__name__, error.code, error.retry, str(error)]
+
+
+def jar() -> list:
+    """The provider's class, and whether the jar has it."""
+    name = "lakeflow/connect/spark/LakeflowTableProvider.class"
+    with zipfile.ZipFile(lakeflow_connect.jar()) as archive:
+        return [name, name in archive.namelist()]
+
+
+def forked(table) -> str:
+    """What a process says that was forked from this one."""
+    reads, writes = os.pipe()
+    child = os.fork()
+    if child == 0:
+        os.write(writes, str(failure(table.to_arrow)).encode())
+        os._exit(0)
+    os.close(writes)
+    with os.fdopen(reads, "rb") as pipe:
+        text = pipe.read().decode()
+    os.waitpid(child, 0)
+
+    return text
+
+
+if __name__ == "__main__":
+    main(json.loads(Path(sys.argv[1]).read_text()))

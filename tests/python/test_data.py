@@ -1,0 +1,121 @@
+"""Reading without Spark, from a fresh environment and an empty folder."""
+
+import json
+from pathlib import Path
+
+import pytest
+from support import processes, wheel
+from support.simulator import Simulator, github
+
+_GOLDEN = Path(__file__).parent.parent / "golden"
+
+#: Rows of a table of which only the first batch is taken.
+_MANY = 60_000
+
+
+@pytest.fixture(scope="module")
+def seen(tmp_path_factory):
+    """What a process saw that has the wheel and the libraries that take Arrow."""
+    folder = tmp_path_factory.mktemp("data")
+    python = wheel.without_spark(folder / "environment")
+    with (
+        Simulator("serve", "--source", "github") as simulator,
+        Simulator("serve", "--source", "github", "--rows", f"github/issues={_MANY}") as many,
+        Simulator("serve", "--source", "github") as silent,
+    ):
+        golden = json.loads((_GOLDEN / "github_issues.json").read_text())
+        simulator.set_records("github", "issues", golden["records"])
+        silent.fault(path="/github/*", kind="black_hole", every=1)
+        spec = {
+            "options": github(simulator),
+            "many": github(many),
+            "silent": github(silent),
+            "result": str(folder / "result.json"),
+        }
+        script = Path(__file__).with_name("data_driver.py")
+        alone = wheel.alone(python)
+        processes.run(python, script, spec, folder / "empty", environment=alone)
+        asked = len(many.requests())
+    rows = sorted(golden["rows"], key=lambda row: row["id"])
+
+    return json.loads((folder / "result.json").read_text()) | {"rows": rows, "asked": asked}
+
+
+@pytest.mark.parametrize("reader", ("to_arrow", "batches", "stream", "polars", "duckdb"))
+def test_every_reader_of_arrow_gives_the_golden_rows(seen, reader):
+    assert seen["read"][reader] == seen["rows"]
+
+
+def test_pandas_has_the_golden_rows(seen):
+    assert seen["read"]["pandas"] == [[row["id"], row["title"]] for row in seen["rows"]]
+
+
+def test_columns_and_rows_can_be_chosen(seen):
+    assert seen["chosen"]["columns"] == ["title", "number"]
+    assert seen["chosen"]["rows"] == 2
+
+
+def test_a_table_says_what_it_is_before_it_is_read(seen):
+    told = seen["told"]
+
+    assert told["source"] == "<source github>"
+    assert told["table"] == "<table github.issues>"
+    assert {"issues", "commits"} < set(told["tables"])
+    assert told["tables"] == sorted(told["tables"])
+    assert told["schema"] == list(seen["rows"][0])
+    assert told["described"] == ["cdc", ["id"], "updated_at", True]
+
+
+def test_one_batch_of_a_large_table_is_not_the_whole_table(seen):
+    assert seen["first"] < _MANY / 6
+    # One batch is given, two are ready, and one more may be in the making.
+    assert seen["asked"] <= 4 * seen["first"] / 100 + 10
+
+
+def test_ctrl_c_ends_a_read_that_waits_while_other_threads_run(seen):
+    assert seen["interrupted"] == {
+        "direct": "KeyboardInterrupt",
+        "batches": "KeyboardInterrupt",
+        "stream": "ArrowInvalid",
+    }
+
+
+def test_errors_have_their_class_and_code_and_no_secret(seen):
+    assert seen["errors"] == {
+        "option": [
+            "ConfigInvalidError",
+            "CONFIG_INVALID",
+            "never",
+            "[CONFIG_INVALID] unknown option 'per_pag' (a value of 1 characters); did you mean "
+            "'per_page'?",
+        ],
+        "source": [
+            "ConfigInvalidError",
+            "CONFIG_INVALID",
+            "never",
+            "[CONFIG_INVALID] unknown source 'nope'; known sources: example, github, hubspot, "
+            "mailchimp, shopify, zendesk",
+        ],
+        "table": seen["errors"]["table"],
+        "stream": seen["errors"]["stream"],
+    }
+    kind, code, retry, text = seen["errors"]["table"]
+    assert (kind, code, retry) == ("TableNotFoundError", "TABLE_NOT_FOUND", "never")
+    assert text.startswith("[TABLE_NOT_FOUND] unknown table 'nope'; the source has: assignees,")
+    assert seen["errors"]["stream"] == ["ConfigInvalidError", "CONFIG_INVALID", "never"]
+
+
+def test_an_error_keeps_its_code_when_it_is_sent_to_another_process(seen):
+    assert seen["pickled"] == seen["errors"]["table"]
+
+
+def test_nothing_of_spark_is_needed_or_loaded(seen):
+    assert seen["loaded"] == []
+
+
+def test_the_wheel_has_the_jar(seen):
+    assert seen["jar"] == ["lakeflow/connect/spark/LakeflowTableProvider.class", True]
+
+
+def test_a_forked_process_is_told_to_be_started_otherwise(seen):
+    assert seen["forked"].startswith("[UNSUPPORTED] this process was forked from one that had read")
