@@ -7,7 +7,7 @@ use crate::store::{Part, SliceOwner, SliceStore, StoredSlice, StreamOffset, unus
 use crate::task::{Task, answer};
 use bytes::Bytes;
 use lakeflow_core::{Clock, Error, Options, Result, SystemClock, TableSchema};
-use lakeflow_engine::{Engine, SliceEnd, SliceRequest, TableStream};
+use lakeflow_engine::{Engine, SliceEnd, SliceRequest, Split, TableStream};
 use std::collections::HashMap;
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard};
@@ -131,10 +131,51 @@ impl StoredStream {
         let start = StreamOffset::parse(start)?;
         let mut state = self.state();
         state.store.drop_before(&start, SystemClock.now())?;
+        // One batch of everything cannot be read in two ways.
+        if rows.is_some()
+            && let Some(offset) = self.leap(&start.text, single_drain, check)?
+        {
+            let metrics = self.stream.metrics();
+            let (rows, state, lag_ms, warnings) = (0, None, None, Vec::new());
+            return Ok(SliceEnd { offset, rows, state, lag_ms, warnings, metrics });
+        }
         let to = To::Limit { rows, single_drain };
         let (_, end) = self.read(&mut state.store, &start, to, check)?;
 
         Ok(end)
+    }
+
+    /// What each task is to read of the batch from `start` to `end` by itself, if so many run at once;
+    /// `None`: its rows are stored.
+    ///
+    /// # Errors
+    /// [`OffsetInvalid`](lakeflow_core::ErrorKind::OffsetInvalid) for offsets of another stream.
+    pub fn splits<E: From<Error>>(
+        &self,
+        start: &str,
+        end: &str,
+        slots: usize,
+        check: &dyn Fn() -> Result<(), E>,
+    ) -> Result<Option<Vec<Split>>, E> {
+        self.stream.check_range(start, end)?;
+        if !StreamOffset::parse(end)?.by_split {
+            return Ok(None);
+        }
+        let (stream, start, end) = (self.stream.clone(), start.to_owned(), end.to_owned());
+
+        answer(async move { stream.splits(&start, &end, slots).await }, check).map(Some)
+    }
+
+    /// The end of the next batch if tasks are to read it.
+    fn leap<E: From<Error>>(
+        &self,
+        start: &str,
+        single_drain: bool,
+        check: &dyn Fn() -> Result<(), E>,
+    ) -> Result<Option<String>, E> {
+        let (stream, start) = (self.stream.clone(), start.to_owned());
+
+        answer(async move { stream.leap(&start, single_drain).await }, check)
     }
 
     /// What about `tasks` tasks are to read of the batch from `start` to `end`; empty for none.
@@ -259,8 +300,7 @@ impl StoredStream {
         if let Some(state) = &end.state {
             store.write_state(&state.hash, &state.bytes)?;
         }
-        let named = StreamOffset { text: String::new(), slice: Some(id), state: None };
-        let slice = if stored { store.slice(&named)? } else { None };
+        let slice = if stored { store.slice(&StreamOffset::of_slice(id))? } else { None };
 
         Ok((slice, end))
     }

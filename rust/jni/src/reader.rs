@@ -5,7 +5,9 @@ use crate::request::Open;
 use bytes::Bytes;
 use lakeflow_arrow::IpcWriter;
 use lakeflow_core::{Error, MetricsSnapshot, Options, Result};
-use lakeflow_door::{Items, Next, ReadAhead, Task, Wanted, as_json, batch, describe, plan, runtime, slice};
+use lakeflow_door::{
+    Items, Next, ReadAhead, Task, Wanted, as_json, batch, describe, plan, runtime, slice,
+};
 use lakeflow_engine::{Slice, SliceEnd, SliceRequest, Split, TableStream};
 use serde_json::{Value, json};
 use std::sync::{Arc, Mutex, MutexGuard};

@@ -2,7 +2,7 @@
 
 use crate::failure::{Failure, stop};
 use crate::{Given, as_options, as_schema};
-use lakeflow_door::{StoredStream, metrics, runtime};
+use lakeflow_door::{StoredStream, as_json, metrics, runtime};
 use pyo3::prelude::*;
 use pyo3::types::PyBytes;
 use serde_json::json;
@@ -52,6 +52,18 @@ impl Stream {
         });
 
         Ok(told.to_string())
+    }
+
+    fn splits(
+        &self,
+        py: Python<'_>,
+        start: &str,
+        end: &str,
+        slots: usize,
+    ) -> Result<Option<Vec<String>>, Failure> {
+        let splits = py.detach(|| self.0.splits(start, end, slots, &stop))?;
+
+        Ok(splits.map(|splits| as_json(&splits).iter().map(ToString::to_string).collect()))
     }
 
     fn parts<'py>(

@@ -47,6 +47,8 @@ pub(crate) struct StreamOffset {
     pub(crate) slice: Option<String>,
     /// Name of the state that belongs to it.
     pub(crate) state: Option<String>,
+    /// Whether tasks read what ends here, so that nothing of it is stored.
+    pub(crate) by_split: bool,
 }
 
 impl StreamOffset {
@@ -59,7 +61,16 @@ impl StreamOffset {
         let json = json.ok_or_else(|| Error::offset_invalid("the offset is no JSON object"))?;
         let member = |name: &str| json.get(name).and_then(Value::as_str).map(str::to_owned);
 
-        Ok(Self { text: text.to_owned(), slice: member("slice"), state: member("state") })
+        let by_split = json.get("by_split").and_then(Value::as_bool).unwrap_or(false);
+
+        Ok(Self { text: text.to_owned(), slice: member("slice"), state: member("state"), by_split })
+    }
+}
+
+impl StreamOffset {
+    /// One that says no more than which slice ends there.
+    pub(crate) fn of_slice(id: String) -> Self {
+        Self { text: String::new(), slice: Some(id), state: None, by_split: false }
     }
 }
 

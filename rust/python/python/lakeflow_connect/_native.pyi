@@ -48,6 +48,9 @@ class Stream:
     def latest(self, start: str, rows: int | None, single_drain: bool) -> str:
         """Reads the next slice; `{"offset", "rows", "lag_ms", "warnings", "metrics"}`."""
 
+    def splits(self, start: str, end: str, slots: int) -> list[str] | None:
+        """Splits of a batch that tasks read by themselves; `None` where its rows are stored."""
+
     def parts(self, start: str, end: str, tasks: int) -> list[bytes]:
         """What tasks hand to `stored` to read a batch; none where there are no rows."""
 

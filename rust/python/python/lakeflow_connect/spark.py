@@ -83,7 +83,7 @@ class LakeflowSource(DataSource):
         """Reads the table from its beginning up to now."""
         self._require_readable(schema)
 
-        return _BatchReader(self._resolved(), schema)
+        return _BatchReader(self.resolved(), schema)
 
     def streamReader(self, schema: StructType) -> DataSourceStreamReader:
         """Reads the table's changes."""
@@ -98,7 +98,7 @@ class LakeflowSource(DataSource):
         from . import _native
 
         self._require_readable(schema)
-        options = self._resolved()
+        options = self.resolved()
 
         return _native.Stream(options, _folder(options), schema.json())
 
@@ -109,7 +109,8 @@ class LakeflowSource(DataSource):
 
         return options
 
-    def _resolved(self) -> dict[str, str]:
+    def resolved(self) -> dict[str, str]:
+        """The options to read with, references and named connections followed."""
         from . import _native
 
         return _native.resolved(self._given())
@@ -118,7 +119,7 @@ class LakeflowSource(DataSource):
         if self._description is None:
             from . import _native
 
-            self._description = json.loads(_native.described(self._resolved()))
+            self._description = json.loads(_native.described(self.resolved()))
 
         return self._description
 
@@ -169,7 +170,7 @@ class _BatchReader(_Hidden, DataSourceReader):
     def __init__(self, options: dict[str, str], schema: StructType):
         self._options = options
         self._schema = schema.json()
-        self._wanted = json.dumps({"columns": schema.names, "limit": None, "filters": []})
+        self._wanted = _wanted(schema)
 
     def partitions(self) -> list[InputPartition]:
         from . import _native
@@ -194,6 +195,8 @@ class _StreamReader(_Hidden, DataSourceStreamReader, SupportsTriggerAvailableNow
         self._source = source
         self._wanted = schema
         self._schema = schema.json()
+        self._columns = _wanted(schema)
+        self._options: dict[str, str] = {}
         self._stream: _native.Stream | None = None
         self._single_drain = False
         self._reached: dict[str, Any] | None = None
@@ -237,14 +240,20 @@ class _StreamReader(_Hidden, DataSourceStreamReader, SupportsTriggerAvailableNow
 
     def partitions(self, start: dict[str, Any], end: dict[str, Any]) -> list[InputPartition]:
         self._at = _text(end)
-        parts = self._open().parts(_text(start), self._at, os.cpu_count() or 1)
+        stream, batch, tasks = self._open(), (_text(start), _text(end)), os.cpu_count() or 1
+        splits = stream.splits(*batch, tasks)
+        if splits is not None:
+            return [_Split(split) for split in splits]
 
-        return [_Part(part) for part in parts] or [_Part(b"")]
+        return [_Part(part) for part in stream.parts(*batch, tasks)] or [_Part(b"")]
 
     def read(self, partition: InputPartition) -> Iterator[pyarrow.RecordBatch]:
         from . import _native
 
-        if isinstance(partition, _Part) and partition.part:
+        if isinstance(partition, _Split):
+            read = _native.read(self._options, self._columns, partition.text, self._schema)
+            yield from _batches(read)
+        elif isinstance(partition, _Part) and partition.part:
             yield from _batches(_native.stored(partition.part, self._schema))
 
     def commit(self, end: dict[str, Any]) -> None:
@@ -278,8 +287,14 @@ class _StreamReader(_Hidden, DataSourceStreamReader, SupportsTriggerAvailableNow
         return _ALL if caps == [_BYTE_CAP] else self._open().default_limit()
 
     def __getstate__(self) -> dict[str, Any]:
-        # Tasks read parts, which say all there is to know; stream and options stay where they are.
-        return {"_schema": self._schema}
+        # Tasks read parts or splits; the stream stays where it is.
+        options = self._source.resolved()
+
+        return {"_schema": self._schema, "_columns": self._columns, "_options": options}
+
+
+def _wanted(schema: StructType) -> str:
+    return json.dumps({"columns": schema.names, "limit": None, "filters": []})
 
 
 #: More rows than any slice has.
