@@ -48,6 +48,9 @@ def main(spec: dict):
             "table": repr(table),
             "tables": source.tables(),
             "schema": pyarrow.schema(source.schema("issues")).names,
+            "chosen": pyarrow.schema(table.select("title", "id")).names,
+            "whole": pyarrow.schema(table).equals(table.to_arrow().schema),
+            "of_silent": pyarrow.schema(opened(spec["silent"])[1]).names[:1],
             "described": [described[name] for name in names],
         },
         "first": first_batch(spec["many"]),
@@ -59,6 +62,8 @@ def main(spec: dict):
             "stream": told(
                 failure(lambda: pyarrow.schema(opened(spec["options"] | {"per_page": "x"})[1]))
             )[:3],
+            "column": told(failure(lambda: pyarrow.schema(table.select("title", "nope"))))[1:],
+            "column_read": told(failure(lambda: table.select("title", "nope").to_arrow()))[1:],
         },
         "pickled": told(pickle.loads(pickle.dumps(table_error))),
         "loaded": sorted(name for name in sys.modules if name.split(".")[0] in ("pyspark", "py4j")),

@@ -63,6 +63,7 @@ def test_a_table_says_what_it_is_before_it_is_read(seen):
     assert {"issues", "commits"} < set(told["tables"])
     assert told["tables"] == sorted(told["tables"])
     assert told["schema"] == list(seen["rows"][0])
+    assert (told["chosen"], told["whole"], told["of_silent"]) == (["title", "id"], True, ["id"])
     assert told["described"] == ["cdc", ["id"], "updated_at", True]
 
 
@@ -98,11 +99,15 @@ def test_errors_have_their_class_and_code_and_no_secret(seen):
         ],
         "table": seen["errors"]["table"],
         "stream": seen["errors"]["stream"],
+        "column": seen["errors"]["column"],
+        "column_read": seen["errors"]["column"],
     }
     kind, code, retry, text = seen["errors"]["table"]
     assert (kind, code, retry) == ("TableNotFoundError", "TABLE_NOT_FOUND", "never")
     assert text.startswith("[TABLE_NOT_FOUND] unknown table 'nope'; the source has: assignees,")
     assert seen["errors"]["stream"] == ["ConfigInvalidError", "CONFIG_INVALID", "never"]
+    text = "[CONFIG_INVALID] the table has no column 'nope'"
+    assert seen["errors"]["column"] == ["CONFIG_INVALID", "never", text]
 
 
 def test_an_error_keeps_its_code_when_it_is_sent_to_another_process(seen):

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from . import _native
-from .errors import unsupported
+from .errors import config_invalid, unsupported
 
 if TYPE_CHECKING:
     import pandas
@@ -167,7 +167,16 @@ class Table:
         return self.to_arrow().to_pandas(**arguments)
 
     def __arrow_c_schema__(self) -> object:
-        return self._begin().__arrow_c_schema__()
+        described: dict[str, Any] = json.loads(_native.described(_native.resolved(self._options)))
+        schema = described["schema"]
+        if self._columns is not None:
+            known = {field["name"]: field for field in schema["fields"]}
+            unknown = [name for name in self._columns if name not in known]
+            if unknown:
+                raise config_invalid(f"the table has no column '{unknown[0]}'")
+            schema["fields"] = [known[name] for name in self._columns]
+
+        return _native.arrow_schema(json.dumps(schema)).__arrow_c_schema__()
 
     def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
         return self._begin().__arrow_c_stream__(requested_schema)
