@@ -14,6 +14,7 @@
 #   LAKEFLOW_VENV_4_1 ...   Python environment of each Spark version, by its first two numbers
 #   LAKEFLOW_WHEELS         folder of the wheel, once bin/build ran
 #   LAKEFLOW_DATA_VENV      Python environment with pyarrow, polars, DuckDB and pandas
+#   LAKEFLOW_NOTEBOOK_VENV  the same, with what runs notebooks
 #   LAKEFLOW_CONNECT_CLIENT Python environment of a Spark Connect client
 #   LAKEFLOW_DELTA_JARS_4_1 ...  Delta for each Spark version, separated by commas; empty where it has
 #                           no release
@@ -62,7 +63,7 @@ HOST_PYTHON=$(python3 -VV 2>/dev/null || true)
 export LAKEFLOW_TOOLS="$LAKEFLOW_CACHE/tools-$(short_hash "$HOST_PYTHON" "$TOOL_PACKAGES" "$GLIBC")"
 spark_home() {
   printf '%s/spark-%s-%s\n' "$LAKEFLOW_CACHE" "$1" \
-    "$(short_hash "$HOST_PYTHON" "$PYTHON_BUILD_PACKAGES" "$PYTHON_TEST_PACKAGES")"
+    "$(short_hash "$HOST_PYTHON" "$PYTHON_BUILD_PACKAGES" "$PYTHON_TEST_PACKAGES" "$PYTHON_OWN_PACKAGES")"
 }
 
 # The folder of Spark's jars in the environment of Spark version $1.
@@ -70,7 +71,8 @@ spark_jars() { printf '%s\n' "$(spark_home "$1")"/lib/python3*/site-packages/pys
 
 export LAKEFLOW_CONNECT_CLIENT="$LAKEFLOW_CACHE/connect-$(short_hash "$HOST_PYTHON" "$PYTHON_BUILD_PACKAGES" "$CONNECT_PACKAGES")"
 
-export LAKEFLOW_DATA_VENV="$LAKEFLOW_CACHE/data-$(short_hash "$HOST_PYTHON" "$PYTHON_TEST_PACKAGES" "$PYTHON_DATA_PACKAGES")"
+export LAKEFLOW_DATA_VENV="$LAKEFLOW_CACHE/data-$(short_hash "$HOST_PYTHON" "$PYTHON_TEST_PACKAGES" "$PYTHON_OWN_PACKAGES" "$PYTHON_DATA_PACKAGES")"
+export LAKEFLOW_NOTEBOOK_VENV="$LAKEFLOW_CACHE/notebooks-$(short_hash "$HOST_PYTHON" "$PYTHON_OWN_PACKAGES" "$PYTHON_DATA_PACKAGES" "$NOTEBOOK_PACKAGES")"
 LAKEFLOW_WHEEL_TOOLS="$LAKEFLOW_CACHE/wheel-$(short_hash "$HOST_PYTHON" "$WHEEL_PACKAGES")"
 
 # LAKEFLOW_VENV_4_1 and so on: what belongs to Spark 4.1 has this suffix.

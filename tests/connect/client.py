@@ -1,11 +1,13 @@
-"""A Spark Connect client, without a JVM: reads in batch through a server that has the jar.
+"""A Spark Connect client, without a JVM: reads through a server that has the jar, or the wheel.
 
 Takes one argument, a JSON file:
 
 - `server`: address of the server, `sc://host:port`;
+- `register`: name of the source to register, `null` for none;
 - `reads`: options by name;
+- `stream`: options of a stream that is drained twice, below `folder`;
 - `mistake`: options of a read that must fail;
-- `result`: file that takes `{"version": text, "rows": {name: rows}, "error": text}`.
+- `result`: file that takes `{"rows": {name: rows}, "runs": [rows of each], "error": text}`.
 """
 
 import json
@@ -16,7 +18,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).parent.parent))
 
 from support.rows import values  # noqa: E402
-from support.streams import read  # noqa: E402
+from support.streams import drain, load, read  # noqa: E402
 
 
 def main(spec: dict):
@@ -25,10 +27,21 @@ def main(spec: dict):
 
     assert shutil.which("java") is None, "a client needs no Java"
     spark = SparkSession.builder.remote(spec["server"]).getOrCreate()
+    if spec["register"]:
+        import lakeflow_connect
+
+        lakeflow_connect.register(spark, spec["register"])
     frames = {name: read(spark, options) for name, options in spec["reads"].items()}
+    folder = Path(spec["folder"])
+    table, checkpoint = folder / "table", folder / "checkpoint"
+    runs = [
+        drain(load(spark, spec["stream"]), table, checkpoint, format="parquet").rows
+        for _ in range(2)
+    ]
+    frames["stream"] = spark.read.parquet(str(table))
     result = {
-        "version": spark.version,
         "rows": {name: values(frame, frame.columns[0]) for name, frame in frames.items()},
+        "runs": runs,
         "error": failure(read(spark, spec["mistake"])),
     }
     Path(spec["result"]).write_text(json.dumps(result))

@@ -1,4 +1,4 @@
-"""Random histories of records, as a service shows them: changes, ties, deletes, stale answers."""
+"""Random histories of records, as services show them: changes, ties, deletes, stale answers."""
 
 from __future__ import annotations
 
@@ -24,6 +24,7 @@ class Service:
     deleted: list[tuple[str, int]] = field(default_factory=list)
     seen: list[Sighting] = field(default_factory=list)
     _shown: set = field(default_factory=set)
+    _last_deletes: dict[str, int] = field(default_factory=dict)
 
     def change(self, keys: list[str], now: int, span: int, *, deletes: bool):
         """Lets each of `keys` change or not, at times from `now - span` on, often the same."""
@@ -34,8 +35,10 @@ class Service:
             if deletes and key in self.records and self.random.random() < 0.4:
                 del self.records[key]
                 self.deleted.append((key, at))
+                self._last_deletes[key] = at
                 if self.random.random() < 0.5:
-                    self.records[key] = (at + 1, f"{key} again at {at + 1}")
+                    again = at + self.random.randrange(2)
+                    self.records[key] = (again, f"{key} again at {again}")
             else:
                 self.records[key] = (at, f"{key} {self.random.random()}")
 
@@ -56,7 +59,32 @@ class Service:
 
     def _last(self, key: str) -> int:
         """A record never changes at a time before its last change or delete."""
-        times = [at for known, at in self.deleted if known == key]
-        times += [self.records[key][0]] if key in self.records else []
+        last, _ = self.records.get(key, (0, ""))
 
-        return max(times, default=0)
+        return max(last, self._last_deletes.get(key, 0))
+
+
+@dataclass
+class Catalogue:
+    """What a service holds that tells no times.
+
+    Attributes:
+        random: where chance comes from.
+        records: values of the records that there are.
+        seen: the records at each look at them.
+    """
+
+    random: random.Random
+    records: dict[str, str] = field(default_factory=dict)
+    seen: list[dict[str, str]] = field(default_factory=list)
+
+    def change(self, keys: list[str]):
+        """Lets each of `keys` change or not, then looks at all records."""
+        for key in keys:
+            chance = self.random.random()
+            if chance < 0.3:
+                self.records.pop(key, None)
+            elif chance < 0.7:
+                # Now and then a value returns.
+                self.records[key] = f"{key} {self.random.randrange(3)}"
+        self.seen.append(dict(self.records))

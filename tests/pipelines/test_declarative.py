@@ -18,8 +18,7 @@ def _table(ingestion: Ingestion, scd=1, **more) -> PlannedTable:
         "keys": () if plain else ("id",),
         "sequence": ("at",) if ordered else (),
         "clustering": (),
-        "included": (),
-        "excluded": (),
+        "columns": ("id", "at"),
         "options": {"tableName": "t"},
         "tag": "t_1",
     }

@@ -6,6 +6,7 @@ import pytest
 from lakeflow_connect.pipelines import SpecError, parse
 from lakeflow_connect.pipelines.plan import Ingestion, plan, quoted
 
+_COLUMNS = ("id", "x", "y", "updated_at", "a", "b")
 _TICKETS = {"primary_keys": ["id"], "cursor_field": "updated_at", "ingestion_type": "cdc"}
 
 
@@ -16,7 +17,10 @@ class Source:
         self.tables = tables
         self.asked: list[dict] = []
 
-    def __call__(self, options) -> list[dict]:
+    def columns(self, _) -> tuple[str, ...]:
+        return _COLUMNS
+
+    def rows(self, options) -> list[dict]:
         self.asked.append(dict(options))
         names = json.loads(options["tableNameList"])
         empty = {"primary_keys": None, "cursor_field": None, "ingestion_type": None}
@@ -135,14 +139,14 @@ def test_every_problem_of_every_table_is_named_at_once():
         "objects[3].table: table 'gone': TABLE_NOT_FOUND: unknown table",
         "objects[4].table: scd_type APPEND_ONLY does not go with a snapshot table, which has no"
         " changes",
-        "objects[5].table: column 'id' is key or ordering and must be written",
+        "objects[5].table: column 'id' is key, ordering or clustering and must be written",
     ]
 
 
 @pytest.mark.parametrize("key", ["primary_keys", "sequence_by"])
 def test_deletes_hold_nothing_but_the_source_s_key_and_order(key):
     source = Source(t=_TICKETS | {"ingestion_type": "cdc_with_deletes"})
-    table = {"source_table": "t", "table_configuration": {key: "other"}}
+    table = {"source_table": "t", "table_configuration": {key: "x"}}
 
     (problem,) = _problems(_spec(table), source)
 
@@ -173,11 +177,49 @@ def test_names_hold_whatever_a_table_is_called():
 
 
 def test_columns_are_those_that_were_asked_for():
-    included = {"source_table": "t", "table_configuration": {"include_columns": "x,id,updated_at"}}
-    excluded = {"source_table": "t", "table_configuration": {"exclude_columns": "x"}}
-    known = ["id", "x", "y", "updated_at"]
+    included = {"include_columns": "x,id,updated_at"}
+    excluded = {"exclude_columns": "x,a"}
 
-    assert _planned(included).columns(known) == ["id", "x", "updated_at"]
-    assert _planned(excluded).columns(known) == ["id", "y", "updated_at"]
-    with pytest.raises(SpecError, match="table 't' has no column x; there are: id, updated_at"):
-        _planned(excluded).columns(["id", "updated_at"])
+    def columns(configuration: dict) -> tuple[str, ...]:
+        return _planned({"source_table": "t", "table_configuration": configuration}).columns
+
+    assert columns({}) == _COLUMNS
+    assert columns(included) == ("id", "x", "updated_at")
+    assert columns(excluded) == ("id", "y", "updated_at", "b")
+
+
+@pytest.mark.parametrize(
+    "key", ["include_columns", "exclude_columns", "primary_keys", "sequence_by", "cluster_by"]
+)
+def test_columns_that_do_not_exist_are_named_with_those_that_do(key):
+    table = {"source_table": "t", "table_configuration": {key: "id,nope,updated_at.deep"}}
+
+    assert _problems(_spec(table), Source(t=_TICKETS))[0] == (
+        "objects[0].table: table 't' has no column nope; there are: id, x, y, updated_at, a, b"
+    )
+
+
+def test_a_column_that_clusters_must_be_written():
+    configuration = {"cluster_by": "x", "exclude_columns": "x"}
+    table = {"source_table": "t", "table_configuration": configuration}
+
+    assert _problems(_spec(table), Source(t=_TICKETS)) == [
+        "objects[0].table: column 'x' is key, ordering or clustering and must be written"
+    ]
+
+
+def test_a_table_whose_columns_nobody_can_tell_is_a_problem_of_its_own():
+    source = Source(t=_TICKETS)
+    source.columns = lambda _: 1 / 0
+
+    assert _problems(_spec({"source_table": "t"}), source) == [
+        "objects[0].table: table 't': division by zero"
+    ]
+
+
+def test_failing_tables_are_left_out_if_asked():
+    spec = _spec({"source_table": "gone"}, {"source_table": "t"})
+
+    with pytest.warns(UserWarning, match="left out: objects.0..table: table 'gone'"):
+        (planned,) = plan(spec, Source(t=_TICKETS), skip_failing=True)
+    assert planned.source == "t"

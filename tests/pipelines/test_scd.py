@@ -2,14 +2,18 @@
 
 import os
 import random
+from dataclasses import replace
 from datetime import datetime, timedelta, timezone
 
 import pytest
-from lakeflow_connect.pipelines import delta, parse
+from lakeflow_connect.pipelines import delta, merges, parse
 from lakeflow_connect.pipelines.delta import DeltaBackend
+from lakeflow_connect.pipelines.ingest import ThroughSpark
 from lakeflow_connect.pipelines.plan import plan
-from pipelines.histories import Service
-from pipelines.truth import history, latest
+from pipelines.histories import Catalogue, Service
+from pipelines.truth import history, latest, snapshots
+from pyspark.sql import Window
+from pyspark.sql import functions as F
 from support import connections, corpus
 from support.simulator import Simulator, example, github
 
@@ -17,8 +21,9 @@ from support.simulator import Simulator, example, github
 _HISTORIES = int(os.environ.get("LAKEFLOW_HISTORIES", "200"))
 _ROUNDS = 5
 _START = corpus.hours_ago(10)
-#: Seconds between rounds, less than the lookback of GitHub's issues.
-_STEP = 120
+#: Seconds between rounds, the lookback of issues, and how old one may be whose stale version is
+#: certainly within it.
+_STEP, _LOOKBACK, _SEEN = 120, 300, 240
 
 
 class Crash(Exception):
@@ -26,13 +31,18 @@ class Crash(Exception):
 
 
 class Pipeline:
-    """Two tables of each of two sources, and what their services hold."""
+    """Three tables of services, each ingested as both types, and what the services hold.
 
-    def __init__(self, spark, simulator, folder, seed: int):
+    Orders are deleted, issues are seen late, and products are compared as snapshots.
+    """
+
+    def __init__(self, spark, simulator, folder, names: tuple[str, ...], seed: int):
+        self.names = names
         self.random = random.Random(seed)
         self.orders, self.issues = Service(self.random), Service(self.random)
+        self.products = Catalogue(self.random)
         self._spark, self._simulator, self._folder = spark, simulator, folder
-        self.tables = self._plan("orders") + self._plan("issues")
+        self.tables = [table for name in names for table in self._plan(name)]
 
     def _plan(self, table: str):
         objects = [
@@ -45,18 +55,17 @@ class Pipeline:
             }
             for scd in ("SCD_TYPE_1", "SCD_TYPE_2")
         ]
-        spec = parse({"connection_name": f"scd_{table}", "objects": objects})
+        connection = "scd_github" if table == "issues" else "scd_example"
+        spec = parse({"connection_name": connection, "objects": objects})
 
-        def read(options):
-            frame = self._spark.read.format("lakeflow_connect").options(**options).load()
-            return [row.asDict() for row in frame.collect()]
-
-        return plan(spec, read)
+        return plan(spec, ThroughSpark(self._spark))
 
     def _configuration(self, table: str) -> dict:
         if table == "orders":
             return {"include_columns": "order_id,status,updated_at"}
-        path = {"owner": "o", "repo": "r", "lookback_seconds": 300, "per_page": 50}
+        if table == "products":
+            return {"include_columns": "product_id,name"}
+        path = {"owner": "o", "repo": "r", "lookback_seconds": _LOOKBACK, "per_page": 50}
 
         return path | {"include_columns": "id,title,updated_at"}
 
@@ -65,11 +74,15 @@ class Pipeline:
         now = (number + 1) * _STEP
         keys = [f"{h:05}" for h in range(_HISTORIES)]
         self.orders.change(keys, now, _STEP // 2, deletes=True)
-        self.issues.change(keys, now, _STEP // 2, deletes=False)
+        # Some change again within the second in which they were last seen to change.
+        self.issues.change(keys, now, _STEP * 5 // 4, deletes=False)
+        self.products.change(keys)
+        products = [{"product_id": k, "name": v} for k, v in self.products.records.items()]
+        self._simulator.set_records("example", "products", products)
         stale = {
             key: (max(at - 30, 1), f"stale {value}")
             for key, (at, value) in self.issues.records.items()
-            if number and self.random.random() < 0.1
+            if at > now - _SEEN and self.random.random() < 0.1
         }
         self._fill(self.orders.show(), self.orders.deleted, self.issues.show(stale))
         self._run()
@@ -107,25 +120,50 @@ class Pipeline:
     def _run(self):
         backend = DeltaBackend(self._spark, str(self._folder / "checkpoints"))
         for _ in range(20):
-            failed = [result for result in backend.run(self.tables) if result.error is not None]
+            # A micro-batch may hold a part of what has changed, or all of it.
+            cap = {"max_records_per_batch": str(self.random.randint(_HISTORIES // 3, _HISTORIES))}
+            tables = [
+                table if table.source == "products" else replace(table, options=table.options | cap)
+                for table in self.tables
+            ]
+            failed = [result for result in backend.run(tables) if result.error is not None]
             if not failed:
                 return
             assert all("Crash" in str(result.error) for result in failed), failed
         raise AssertionError("no run without a crash")
 
+    def truth(self, table: str) -> tuple[dict, set]:
+        """What the tables of the latest versions and of all versions must hold."""
+        if table == "products":
+            return self.products.records, snapshots(self.products.seen)
+        seen = getattr(self, table).seen
+
+        return latest(seen), history(seen)
+
     def held(self, table: str) -> tuple[dict, set]:
-        """What the table of the latest versions and the table of all versions hold."""
+        """What they do hold; products know no times, and theirs are numbered."""
+        rows, versions = (self._spark.table(f"{table}_SCD_TYPE_{n}").collect() for n in (1, 2))
+        if table == "products":
+            return {row.product_id: row.name for row in rows}, _numbered(versions)
         key, value = ("order_id", "status") if table == "orders" else ("id", "title")
-        latest_rows = self._spark.table(f"{table}_SCD_TYPE_1").collect()
-        versions = self._spark.table(f"{table}_SCD_TYPE_2").collect()
 
         return (
-            {_key(row[key]): (_seconds(row.updated_at), row[value]) for row in latest_rows},
+            {_key(row[key]): (_seconds(row.updated_at), row[value]) for row in rows},
             {
                 (_key(row[key]), _seconds(row["__START_AT"]), _seconds(row["__END_AT"]), row[value])
                 for row in versions
             },
         )
+
+
+def _numbered(versions) -> set:
+    ends = {row[name] for row in versions for name in ("__START_AT", "__END_AT")} - {None}
+    numbers = {end: number for number, end in enumerate(sorted(ends))} | {None: None}
+
+    return {
+        (row.product_id, numbers[row["__START_AT"]], numbers[row["__END_AT"]], row.name)
+        for row in versions
+    }
 
 
 def _moment(seconds: int) -> datetime:
@@ -157,17 +195,18 @@ def _connection(options: dict) -> dict:
 
 
 @pytest.fixture
-def pipeline(spark, tmp_path):
-    """A pipeline with a database of its own."""
+def pipeline(request, spark, tmp_path):
+    """A pipeline with a database of its own; of one table, if the test is about one."""
+    names = getattr(request, "param", ("orders", "issues", "products"))
     name = f"scd_{tmp_path.name}".replace("-", "_")
     with Simulator("serve", "--source", "github", "--source", "example") as simulator:
         connections.write(
-            scd_orders=_connection(example(simulator, "orders")),
-            scd_issues=_connection(github(simulator)),
+            scd_example=_connection(example(simulator, "orders")),
+            scd_github=_connection(github(simulator)),
         )
         spark.sql(f"CREATE DATABASE {name}")
         spark.sql(f"USE {name}")
-        yield Pipeline(spark, simulator, tmp_path, seed=7)
+        yield Pipeline(spark, simulator, tmp_path, names, seed=7)
         spark.sql("USE default")
         spark.sql(f"DROP DATABASE {name} CASCADE")
 
@@ -186,10 +225,86 @@ def test_random_histories_end_as_they_must_whatever_crashes(pipeline, monkeypatc
             raise Crash("Crash after a merge")
 
     monkeypatch.setattr(delta._Writer, "_merge", fragile)
-    for number in range(_ROUNDS):
-        pipeline.round(number)
-        for table, service in (("orders", pipeline.orders), ("issues", pipeline.issues)):
-            current, versions = pipeline.held(table)
-            assert current == latest(service.seen), (table, number)
-            assert versions == history(service.seen), (table, number)
+    _follow(pipeline, _ROUNDS)
     assert {"before", "after"} <= set(crashes)
+
+
+def _follow(pipeline: Pipeline, rounds: int):
+    """Compares the tables with the truth after each round."""
+    for number in range(rounds):
+        pipeline.round(number)
+        for table in pipeline.names:
+            assert pipeline.held(table) == pipeline.truth(table), (table, number)
+
+
+def _upserts_win_ties(patch):
+    def reversed_latest(found, change):
+        order = [F.col(merges.SEQUENCE).desc(), F.col(merges.DELETED).asc()]
+        window = Window.partitionBy(*change.key_names).orderBy(*order)
+        return found.withColumn("n", F.row_number().over(window)).where("n = 1").drop("n")
+
+    patch.setattr(merges, "latest", reversed_latest)
+    # Which hides that order.
+    patch.setattr(merges, "without_deleted", lambda found, *_: found)
+
+
+def _the_first_of_a_tie_stays(patch):
+    whole = delta._Writer._merge
+
+    def strict(self, rows, on, actions, **more):
+        whole(self, rows, on, actions.replace(" >= ", " > "), **more)
+
+    patch.setattr(delta._Writer, "_merge", strict)
+
+
+def _late_rows_are_ignored(patch):
+    whole = merges.history
+
+    def history_of_new(found, existing, deletes, columns, change):
+        known = change.marked(existing).groupBy(*change.key_names)
+        known = known.agg(F.max(merges.SEQUENCE).alias("newest"))
+        same = F.expr(f"{change.same('e', 'k')} AND k.newest > e.{merges.SEQUENCE}")
+        new = found.alias("e").join(known.alias("k"), same, "left_anti")
+        return whole(new, existing, deletes, columns, change)
+
+    patch.setattr(merges, "history", history_of_new)
+
+
+def _deletes_are_dropped(patch):
+    whole = merges.events
+    patch.setattr(merges, "events", lambda *of: whole(*of).where(f"NOT {merges.DELETED}"))
+
+
+def _deletes_are_forgotten(patch):
+    patch.setattr(delta._Writer, "_note_deletes", lambda *_: None)
+
+
+def _what_a_snapshot_lacks_stays(patch):
+    whole = delta._Writer._merge
+
+    def kept(self, rows, on, actions, **more):
+        whole(self, rows, on, actions.replace("WHEN NOT MATCHED BY SOURCE THEN DELETE", ""), **more)
+
+    patch.setattr(delta._Writer, "_merge", kept)
+
+
+_MUTANTS = [
+    ("orders", _upserts_win_ties),
+    ("issues", _the_first_of_a_tie_stays),
+    ("issues", _late_rows_are_ignored),
+    ("orders", _deletes_are_dropped),
+    ("orders", _deletes_are_forgotten),
+    ("products", _what_a_snapshot_lacks_stays),
+]
+
+
+@pytest.mark.parametrize(
+    ("pipeline", "mutant"),
+    [((table,), mutant) for table, mutant in _MUTANTS],
+    indirect=["pipeline"],
+    ids=[mutant.__name__.strip("_") for _, mutant in _MUTANTS],
+)
+def test_a_merge_that_is_wrong_is_found(pipeline, monkeypatch, mutant):
+    mutant(monkeypatch)
+    with pytest.raises(AssertionError, match=pipeline.names[0]):
+        _follow(pipeline, _ROUNDS)

@@ -1,6 +1,6 @@
 """The truth that SCD tables are compared with, itself compared with examples worked by hand."""
 
-from pipelines.truth import Sighting, history, latest
+from pipelines.truth import Sighting, history, latest, snapshots
 
 
 def _seen(*rows: tuple[int, str | None]) -> list[Sighting]:
@@ -45,3 +45,14 @@ def test_what_comes_after_its_delete_stays_deleted():
 def test_a_version_of_the_time_of_its_delete_never_held():
     assert latest(_seen((2, "a"), (2, None))) == {}
     assert history(_seen((2, None), (2, "a"))) == set()
+
+
+def test_snapshots_show_when_a_value_came_and_went():
+    seen = [{"a": "1", "b": "1"}, {"a": "1"}, {"a": "2", "b": "1"}]
+
+    assert snapshots(seen) == {
+        ("a", 0, 2, "1"),
+        ("a", 2, None, "2"),
+        ("b", 0, 1, "1"),
+        ("b", 2, None, "1"),
+    }

@@ -54,5 +54,19 @@ def history(sightings: list[Sighting]) -> set[tuple[str, int, int | None, str]]:
     return versions
 
 
+def snapshots(seen: list[dict[str, str]]) -> set[tuple[str, int, int | None, str]]:
+    """Every version that a series of snapshots shows: key, snapshot that showed it first, the one
+    that no longer did (`None`: the last one still does), value."""
+    versions = set()
+    for key in {key for snapshot in seen for key in snapshot}:
+        values = [snapshot.get(key) for snapshot in seen]
+        begins = [n for n in range(len(values)) if n == 0 or values[n] != values[n - 1]]
+        for begin, end in zip(begins, [*begins[1:], None]):
+            if values[begin] is not None:
+                versions.add((key, begin, end, values[begin]))
+
+    return versions
+
+
 def _weight(seen: Sighting) -> tuple[int, bool]:
     return seen.at, seen.value is None

@@ -6,8 +6,9 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from support import processes, wheel
+from support import corpus, processes, wheel
 from support.simulator import Simulator, example, github
+from support.streams import Checkpoint
 
 _GOLDEN = Path(__file__).parent.parent / "golden"
 _EXAMPLE = ("products", "events", "users", "orders", "metrics")
@@ -61,10 +62,17 @@ def _read(line: str, folder: Path) -> dict:
         script = Path(__file__).with_name("spark_driver.py")
         alone = wheel.alone(python)
         processes.run(python, script, spec, folder / "empty", environment=alone)
+        commits = simulator.records("github", "acme/widgets/commits")
         stored = sorted(p.name for p in (folder / "stores").glob("*/slices/*"))
 
     result = json.loads((folder / "result.json").read_text())
-    return result | {"line": line, "names": names, "stored": stored}
+    return result | {
+        "line": line,
+        "names": names,
+        "stored": stored,
+        "folder": folder,
+        "commits": commits,
+    }
 
 
 def _fill(simulator):
@@ -73,6 +81,10 @@ def _fill(simulator):
     simulator.set_records("github", "issues", _golden("github_issues")["records"])
     for table in _EXAMPLE:
         simulator.set_records("example", table, _golden(f"example_{table}")["records"])
+    commits = simulator.records("github", "acme/widgets/commits")[:90]
+    for record, made in zip(commits, corpus.spread(len(commits), days=300), strict=True):
+        record["commit"]["committer"]["date"] = made
+    simulator.set_records("github", "acme/widgets/commits", commits)
     authorization = {"Authorization": "Basic dXNlcjpwYXNz"}
     for key in orders["deletes"]:
         path = f"/example/tables/orders/records/{key}"
@@ -90,6 +102,11 @@ def _asked(simulator, folder: Path, names: tuple[str, ...]) -> dict:
     streams = [_stream(folder, name, options, "stored") for name, options in streamed.items()]
     streams += [_stream(folder, "capped", capped, store) for store in ("stored", "carried")]
     streams.append(_stream(folder, "github_issues", issues, "carried") | {"runs": 2})
+    commits = github(
+        simulator, "acme/widgets", "commits", streamReads="executors",
+        window_seconds=86400, lookback_seconds=864000,
+    )  # fmt: skip
+    streams.append(_stream(folder, "commits", commits, "stored"))
     asked = {
         "tables": issues | {"tableName": "_community_tables"},
         "objects": issues | {"operation": "list_objects"},
@@ -191,6 +208,20 @@ def test_a_cap_makes_micro_batches_or_runs(seen, kind):
         assert stream["runs"] == [*([rows] for rows in batches), []]
     else:
         assert stream["runs"] == [batches, []]
+
+
+def test_a_stream_that_is_far_behind_is_read_by_tasks(seen):
+    stream, folder = seen["streams"]["commits-stored"], seen["folder"]
+
+    shas = [row["sha"] for row in stream["rows"]]
+    assert shas == sorted(record["sha"] for record in seen["commits"])
+    first = Checkpoint(folder / "checkpoints" / "commits-stored").offset(0)
+    if seen["line"] in _ONE_BATCH:
+        assert "by_split" not in first and stream["runs"] == [[len(shas)], []]
+    else:
+        assert first["by_split"] is True
+        (batches, nothing) = stream["runs"]
+        assert len(batches) == 2 and 0 < batches[1] < batches[0] and nothing == []
 
 
 def test_without_a_store_a_run_reads_the_lookback_again(seen):

@@ -15,10 +15,20 @@ def prepare():
 
 def write(**connections: dict):
     """Makes these the only connections: name to options."""
+    _fill(Path(os.environ[_VARIABLE]), connections)
+
+
+def file(folder: Path, **connections: dict) -> Path:
+    """A file of its own with these connections, for another process."""
+    _fill(folder / "connections", connections)
+
+    return folder / "connections"
+
+
+def _fill(file: Path, connections: dict):
     lines = []
     for name, options in connections.items():
         lines.append(f"[{name}]")
         lines += [f"{option} = {json.dumps(str(value))}" for option, value in options.items()]
-    file = Path(os.environ[_VARIABLE])
     file.touch(mode=0o600)
     file.write_text("\n".join(lines) + "\n")

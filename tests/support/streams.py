@@ -74,7 +74,9 @@ def finish(query) -> Run:
         query.stop()
         raise AssertionError(f"the query did not end within {PATIENCE_SECONDS} s: {state}")
     progress = [_as_dict(event) for event in query.recentProgress]
-    batches = {p["batchId"]: p["numInputRows"] for p in progress if p["numInputRows"] > 0}
+    # Clients of Spark Connect are told no sum.
+    counts = ((p["batchId"], sum(s["numInputRows"] for s in p["sources"])) for p in progress)
+    batches = {batch: rows for batch, rows in counts if rows > 0}
 
     return Run([rows for _, rows in sorted(batches.items())], progress)
 

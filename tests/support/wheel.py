@@ -23,14 +23,32 @@ def without_spark(folder: Path) -> Path:
     return _environment(folder, environment.path("LAKEFLOW_DATA_VENV"), everything=True)
 
 
-def with_spark(folder: Path, line: str) -> Path:
-    """The interpreter of an environment with the wheel, Spark of a line, and pyarrow."""
-    python = _environment(folder, environment.path("LAKEFLOW_DATA_VENV"), everything=False)
+def with_spark(folder: Path, line: str, *, pipelines: bool = False) -> Path:
+    """The interpreter of an environment with the wheel, Spark of a line, and pyarrow; with what
+    `pipelines` need, if asked for."""
+    python = _environment(folder, environment.path("LAKEFLOW_DATA_VENV"), everything=pipelines)
+    _link_spark(folder, line)
+
+    return python
+
+
+def _link_spark(folder: Path, line: str):
     source = _packages(environment.path(f"LAKEFLOW_VENV_{line}"))
     for name in ("pyspark", "py4j"):
         (_packages(folder) / name).symlink_to(source / name)
 
+
+def with_notebooks(folder: Path, line: str) -> Path:
+    """The interpreter of an environment with the wheel, Spark of a line, and notebooks."""
+    python = _environment(folder, environment.path("LAKEFLOW_NOTEBOOK_VENV"), everything=True)
+    _link_spark(folder, line)
+
     return python
+
+
+def connect_client(folder: Path) -> Path:
+    """The interpreter of an environment with the wheel and a client of Spark Connect."""
+    return _environment(folder, environment.path("LAKEFLOW_CONNECT_CLIENT"), everything=True)
 
 
 def alone(python: Path) -> dict[str, str]:

@@ -4,9 +4,10 @@ use std::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 macro_rules! counters {
     ($($(#[$doc:meta])* $name:ident),+ $(,)?) => {
-        /// Counters that only grow; every method may be called from any thread.
+        /// Counters that only grow, and how many requests wait for a limit; every method may be
+        /// called from any thread.
         #[derive(Debug, Default)]
-        pub struct Metrics { $($name: AtomicU64),+ }
+        pub struct Metrics { waiting: AtomicU64, $($name: AtomicU64),+ }
 
         /// The values of [`Metrics`] at one moment.
         #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -28,6 +29,30 @@ macro_rules! counters {
             }
         }
     };
+}
+
+impl Metrics {
+    /// Counts one request as waiting for the service's limit, until the result is dropped.
+    pub fn wait(&self) -> Waiting<'_> {
+        self.waiting.fetch_add(1, Relaxed);
+        Waiting(self)
+    }
+
+    /// Whether requests wait for the service's limit at this moment.
+    pub fn is_waiting(&self) -> bool {
+        self.waiting.load(Relaxed) > 0
+    }
+}
+
+/// A request that waits.
+#[derive(Debug)]
+#[must_use = "it waits until this is dropped"]
+pub struct Waiting<'a>(&'a Metrics);
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.waiting.fetch_sub(1, Relaxed);
+    }
 }
 
 counters! {

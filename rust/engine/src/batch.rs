@@ -9,7 +9,7 @@ use crate::table::Table;
 use crate::walk::Step;
 use arrow::array::{BooleanArray, RecordBatch};
 use arrow::datatypes::SchemaRef;
-use lakeflow_core::{Error, MetricsSnapshot, Pushdown, Result};
+use lakeflow_core::{Error, Metrics, MetricsSnapshot, Pushdown, Result};
 use std::collections::VecDeque;
 use std::sync::Arc;
 
@@ -116,6 +116,11 @@ impl BatchReader {
     /// Counters of this read.
     pub fn metrics(&self) -> MetricsSnapshot {
         self.table.metrics.snapshot()
+    }
+
+    /// The same while the read goes on, for whoever watches it.
+    pub fn live_metrics(&self) -> Arc<Metrics> {
+        self.table.metrics.clone()
     }
 
     /// The next batch, about 10,000 rows or 8 MiB, or `None` at the end.

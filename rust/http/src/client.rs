@@ -124,7 +124,9 @@ impl Client {
             let token = inner.authorise(&mut prepared).await?;
             let place = inner.limits.place().await?;
             let path = prepared.url.path();
+            let waiting = inner.metrics.wait();
             let admitted = inner.limits.admit(path, waited, inner.policy.max_wait).await;
+            drop(waiting);
             let pause = admitted.map_err(|e| prepared.about.finish(e))?;
             inner.throttled(pause);
             waited += pause;
@@ -164,7 +166,9 @@ impl Client {
             if pause.for_all {
                 inner.limits.hold_back(pause.length);
             } else {
+                let waiting = pause.asked.then(|| inner.metrics.wait());
                 sleep(pause.length).await;
+                drop(waiting);
                 if pause.asked {
                     inner.throttled(pause.length);
                     waited += pause.length;

@@ -5,7 +5,7 @@ use crate::{Given, as_options, as_schema};
 use arrow::array::{RecordBatch, RecordBatchReader};
 use arrow::datatypes::SchemaRef;
 use arrow::error::ArrowError;
-use lakeflow_core::{Error, MetricsSnapshot, Result};
+use lakeflow_core::{Error, Metrics, Result};
 use lakeflow_door::{
     Items, Mapping, Part, StoredBatches, Task, Wanted, batch, metrics, parse, runtime,
 };
@@ -23,7 +23,7 @@ pub(crate) struct Read(Arc<Reading>);
 struct Reading {
     schema: SchemaRef,
     batches: Mutex<Batches>,
-    metrics: Arc<Mutex<MetricsSnapshot>>,
+    metrics: Arc<Metrics>,
 }
 
 enum Batches {
@@ -32,7 +32,7 @@ enum Batches {
 }
 
 enum Item {
-    Schema(SchemaRef),
+    Begin(SchemaRef, Arc<Metrics>),
     Batch(RecordBatch),
 }
 
@@ -51,23 +51,19 @@ pub(crate) fn read(
     let split = split.map(|json| Split::from_json(&parse::<Value>(json.as_bytes())?));
     let split = split.transpose()?.unwrap_or_default();
     let mapping = schema.map(as_schema).transpose()?.as_ref().map(Mapping::to).transpose()?;
-    let counted = Arc::new(Mutex::new(MetricsSnapshot::default()));
-    let metrics = counted.clone();
     let work = async move |items: Arc<Items<Item>>| -> Result<()> {
         let mut reader = batch(&runtime::engine(), &options, wanted, &split).await?;
         let schema = mapping.as_ref().map_or_else(|| reader.schema(), Mapping::schema);
-        items.send(Item::Schema(schema)).await?;
+        items.send(Item::Begin(schema, reader.live_metrics())).await?;
         while let Some(batch) = reader.next().await? {
-            *lock(&counted) = reader.metrics();
             let batch = mapping.as_ref().map_or(Ok(batch.clone()), |to| to.apply(&batch))?;
             items.send(Item::Batch(batch)).await?;
         }
-        *lock(&counted) = reader.metrics();
 
         Ok(())
     };
     let task = Task::spawn(work)?;
-    let Some(Item::Schema(schema)) = py.detach(|| task.wait(&stop))? else {
+    let Some(Item::Begin(schema, metrics)) = py.detach(|| task.wait(&stop))? else {
         return Err(Error::internal("a read began without its schema").into());
     };
 
@@ -112,9 +108,13 @@ impl Read {
         Bound::new(py, reader)?.call_method1("__arrow_c_stream__", (requested_schema,))
     }
 
-    /// Counters up to the last batch, as JSON.
+    /// Counters up to now, and `waiting`: whether a request waits for the service's limit; as JSON.
     fn metrics(&self) -> String {
-        metrics(*lock(&self.0.metrics)).to_string()
+        let live = &self.0.metrics;
+        let mut told = metrics(live.snapshot());
+        told["waiting"] = live.is_waiting().into();
+
+        told.to_string()
     }
 }
 
@@ -123,7 +123,7 @@ impl Reading {
         match &mut *lock(&self.batches) {
             Batches::Live(task) => match task.wait(&stop)? {
                 Some(Item::Batch(batch)) => Ok(Some(batch)),
-                Some(Item::Schema(_)) => Err(Error::internal("a read has two schemas").into()),
+                Some(Item::Begin(..)) => Err(Error::internal("a read begins twice").into()),
                 None => Ok(None),
             },
             Batches::Stored(batches) => Ok(batches.next_batch()?),

@@ -7,7 +7,7 @@ use futures::future::join_all;
 use lakeflow_core::{ErrorKind, Secret};
 use std::sync::Arc;
 use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering::Relaxed};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering::Relaxed};
 use std::time::Duration;
 use tokio::time::Instant;
 
@@ -240,6 +240,31 @@ async fn silent_limit_is_found_and_kept() {
     let refused = refused.load(Relaxed);
     assert!(refused as f64 / 2000.0 <= 0.02, "{refused} refused");
     assert!(counted(&context).throttled_ms > 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_watches_sees_that_a_request_waits() {
+    let first = AtomicBool::new(true);
+    let server = Server::start(move |_, _| match first.swap(false, Relaxed) {
+        true => reply(429, &["retry-after: 40"], ""),
+        false => json("[]"),
+    })
+    .await;
+    let context = context(&[]);
+    let client = builder(&context, &server.url).build().unwrap();
+    let seen = Mutex::new(Vec::new());
+    let watch = async {
+        for _ in 0..60 {
+            tokio::time::sleep(SECOND).await;
+            seen.lock().unwrap().push(context.metrics.is_waiting());
+        }
+    };
+    let ((), answer) = tokio::join!(watch, client.send(Request::get("x")));
+    answer.unwrap();
+
+    let seen = seen.into_inner().unwrap();
+    let waited = seen.iter().filter(|waits| **waits).count();
+    assert!((39..=50).contains(&waited) && !seen.last().unwrap(), "{seen:?}");
 }
 
 #[tokio::test(start_paused = true)]

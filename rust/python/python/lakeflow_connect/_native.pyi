@@ -31,7 +31,7 @@ class Read:
     def __arrow_c_schema__(self) -> object: ...
     def __arrow_c_stream__(self, requested_schema: object | None = None) -> object: ...
     def metrics(self) -> str:
-        """Counters up to the last batch: a JSON object."""
+        """Counters up to now, and `waiting` for a rate limit: a JSON object."""
 
 class Stream:
     """A stream whose slices lie in a store, or, without one, in a folder of this process."""

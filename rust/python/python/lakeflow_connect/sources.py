@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from . import _native
 from .errors import config_invalid, unsupported
+from .progress import Progress
 
 if TYPE_CHECKING:
     import pandas
@@ -155,8 +156,10 @@ class Table:
 
         read = self._begin()
         schema = pyarrow.schema(read)
+        with Progress(self._name) as progress, progress.following(lambda: _counts(read)):
+            batches = list(map(pyarrow.record_batch, read))
 
-        return pyarrow.Table.from_batches(map(pyarrow.record_batch, read), schema)
+        return pyarrow.Table.from_batches(batches, schema)
 
     def to_pandas(self, **arguments: Any) -> pandas.DataFrame:
         """All rows as a data frame of pandas, which must be installed, and pyarrow with it.
@@ -166,9 +169,22 @@ class Table:
         """
         return self.to_arrow().to_pandas(**arguments)
 
+    def columns(self) -> list[str]:
+        """The names of the columns, in order.
+
+        Raises:
+            LakeflowError: what the source's own discovery meets; a column is selected that the
+                table does not have.
+        """
+        return [field["name"] for field in self._schema()["fields"]]
+
     def __arrow_c_schema__(self) -> object:
+        return _native.arrow_schema(json.dumps(self._schema())).__arrow_c_schema__()
+
+    def _schema(self) -> dict[str, Any]:
+        """The schema in Spark's JSON form."""
         described: dict[str, Any] = json.loads(_native.described(_native.resolved(self._options)))
-        schema = described["schema"]
+        schema: dict[str, Any] = described["schema"]
         if self._columns is not None:
             known = {field["name"]: field for field in schema["fields"]}
             unknown = [name for name in self._columns if name not in known]
@@ -176,7 +192,7 @@ class Table:
                 raise config_invalid(f"the table has no column '{unknown[0]}'")
             schema["fields"] = [known[name] for name in self._columns]
 
-        return _native.arrow_schema(json.dumps(schema)).__arrow_c_schema__()
+        return schema
 
     def __arrow_c_stream__(self, requested_schema: object | None = None) -> object:
         return self._begin().__arrow_c_stream__(requested_schema)
@@ -188,6 +204,16 @@ class Table:
 
     def __repr__(self) -> str:
         return f"<table {self._name}>"
+
+
+def _counts(read: _native.Read) -> dict[str, Any]:
+    counts = json.loads(read.metrics())
+
+    return {n: counts[m] for n, m in _SHOWN.items()}
+
+
+#: What a line of progress shows, by the names of counters.
+_SHOWN = {"rows": "records", "requests": "requests", "waiting": "waiting"}
 
 
 def as_options(values: Mapping[str, object]) -> dict[str, str]:

@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
-from .plan import Ingestion, PlannedTable
+from .plan import Ingestion, PlannedTable, quoted
 from .spec import Problem, SpecError
 
 if TYPE_CHECKING:
@@ -153,6 +153,6 @@ def _reader(
         reader = spark.readStream if streaming else spark.read
         frame = reader.format(_FORMAT).options(**table.options, **options).load()
 
-        return frame.select(*table.columns(frame.columns))
+        return frame.select(*map(quoted, table.columns))
 
     return read

@@ -12,17 +12,21 @@ from dataclasses import dataclass
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING
 
+from ..errors import config_invalid, of
+from ..progress import Progress
 from . import merges
 from .merges import DELETED, END, SEQUENCE, START, Change, path
 from .plan import Ingestion, PlannedTable, quoted
-from .spec import Problem, SpecError
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
-    from pyspark.sql.streaming import DataStreamWriter
+    from pyspark.sql.streaming import DataStreamWriter, StreamingQuery
     from pyspark.sql.types import DataType, StructType
 
 _FORMAT = "lakeflow_connect"
+
+#: Seconds between two looks at a query.
+_LOOK = 0.5
 
 
 @dataclass(frozen=True)
@@ -52,35 +56,11 @@ class DeltaBackend:
         self._spark = spark
         self._checkpoints = checkpoints.rstrip("/")
 
-    def check(self, tables: Sequence[PlannedTable]) -> dict[str, StructType]:
-        """The columns that each table's source has.
-
-        Raises:
-            SpecError: columns that were asked for do not exist; all of them are named at once.
-        """
-        schemas, problems = {}, []
-        for table in tables:
-            schema = self._read(table).schema
-            try:
-                table.columns(schema.names)
-            except SpecError as error:
-                problems += error.problems
-            reserved = sorted(n for n in schema.names if n.startswith("__"))
-            if reserved and table.scd is not None:
-                names = ", ".join(reserved)
-                problems.append(Problem("", f"'{table.source}': names {names} are reserved"))
-            schemas[table.tag] = schema
-        if problems:
-            raise SpecError(problems)
-
-        return schemas
-
     def run(self, tables: Sequence[PlannedTable]) -> list[Written]:
         """Reads what is new of each table and writes it."""
-        schemas = self.check(tables)
         results = []
         for table in tables:
-            writer = _Writer(self._spark, table, schemas[table.tag], self._folder(table))
+            writer = _Writer(self._spark, table, f"{self._checkpoints}/{table.tag}")
             try:
                 results.append(Written(table.name, writer.write()))
             except Exception as error:
@@ -88,27 +68,21 @@ class DeltaBackend:
 
         return results
 
-    def _folder(self, table: PlannedTable) -> str:
-        return f"{self._checkpoints}/{table.tag}"
-
-    def _read(self, table: PlannedTable) -> DataFrame:
-        return self._spark.read.format(_FORMAT).options(**table.options).load()
-
 
 class _Writer:
     """Writes one table."""
 
-    def __init__(self, spark: SparkSession, table: PlannedTable, schema: StructType, folder: str):
+    def __init__(self, spark: SparkSession, table: PlannedTable, folder: str):
         self._spark = spark
         self._table = table
         self._folder = folder
-        self._columns = table.columns(schema.names)
+        self._columns = table.columns
         self._change = Change(table.keys, table.sequence)
-        self._schema = schema
         self.rows = 0
 
     def write(self) -> int:
         """Brings the table up to date; the number of rows that the source gave."""
+        self._schema = self._read().schema
         self._create(self._table.name, self._definition())
         ways = {
             Ingestion.APPEND: self._append,
@@ -149,6 +123,7 @@ class _Writer:
         clustered = f" CLUSTER BY ({clustering})" if clustering else ""
         self._spark.sql(f"CREATE TABLE IF NOT EXISTS {name} ({defined}) USING delta{clustered}")
         existing = self._spark.table(name).schema
+        _require_kind(name, existing.names, [column for column, _ in columns])
         added = list(_added(existing, columns))
         if added:
             text = ", ".join(f"{column} {_sql(kind)}" for column, kind in added)
@@ -246,7 +221,7 @@ class _Writer:
     def _snapshot(self):
         """Compares the table with a snapshot that was read to its end first."""
         staged = f"{self._folder}/snapshot"
-        frame = self._spark.read.format(_FORMAT).options(**self._table.options).load()
+        frame = self._read()
         frame.select(*map(path, self._columns)).write.mode("overwrite").parquet(staged)
         snapshot = self._spark.read.schema(frame.select(*map(path, self._columns)).schema)
         snapshot = snapshot.parquet(staged)
@@ -281,7 +256,10 @@ class _Writer:
             WHEN NOT MATCHED THEN {_insert([*self._columns, START, END])}""",
         )
 
-    # Streams and statements.
+    # Reads, streams and statements.
+
+    def _read(self) -> DataFrame:
+        return self._spark.read.format(_FORMAT).options(**self._table.options).load()
 
     def _stream(self, options: dict[str, str]) -> DataFrame:
         reader = self._spark.readStream.format(_FORMAT)
@@ -292,10 +270,11 @@ class _Writer:
         """Runs a stream until it has caught up."""
         location = f"{self._folder}/checkpoint"
         query = start(writer.option("checkpointLocation", location).trigger(availableNow=True))
-        query.awaitTermination()
-        self.rows = sum(
-            progress["numInputRows"] for progress in map(_as_dict, query.recentProgress)
-        )
+        with Progress(self._table.source) as progress, progress.following(lambda: _counts(query)):
+            # In pieces, so that Ctrl-C is heard.
+            while not query.awaitTermination(_LOOK):
+                pass
+        self.rows = _counts(query)["rows"]
 
     def _merge(self, rows: DataFrame, on: str, actions: str, target: str | None = None):
         view = f"lakeflow_{self._table.tag}"
@@ -350,8 +329,33 @@ def _sql(kind: DataType) -> str:
     return kind.simpleString()
 
 
-def _as_dict(progress) -> dict:
-    return json.loads(progress.json) if hasattr(progress, "json") else progress
+def _counts(query: StreamingQuery) -> dict[str, int]:
+    """Rows and requests of a query up to now; requests are known of the jar's format."""
+    batches = [
+        json.loads(batch.json) if hasattr(batch, "json") else batch
+        for batch in query.recentProgress
+    ]
+    # Clients of Spark Connect are told no sum of a batch.
+    sources = [batch["sources"][0] for batch in batches]
+    counts: dict[str, int] = {"rows": sum(source["numInputRows"] for source in sources)}
+    metrics = sources[-1].get("metrics") if sources else None
+    if metrics:
+        counts["requests"] = int(metrics["requests"])
+
+    return counts
+
+
+def _require_kind(name: str, existing: Iterable[str], wanted: Iterable[str]):
+    """Refuses to keep latest versions in a table of all versions, and the reverse."""
+    if (START in existing) == (START in wanted):
+        return
+    scd, has = ("1", "") if START in existing else ("2", "no ")
+    message = (
+        f"table {name} has {has}columns {START} and {END}, as another scd_type wrote it; SCD type"
+        f" {scd} needs a table of its own: name another destination, or drop this one and its"
+        " folder of checkpoints"
+    )
+    raise config_invalid(message)
 
 
 def _added(
@@ -360,7 +364,7 @@ def _added(
     """Columns, and fields of structs, that a table lacks: place and type.
 
     Raises:
-        SpecError: a column has another type by now.
+        DataInvalidError: a column has another type by now.
     """
     known = {field.name.lower(): field for field in existing.fields}
     for name, kind in wanted:
@@ -387,12 +391,8 @@ def _fields_added(place: str, old: DataType, new: DataType) -> Iterable[tuple[st
     elif isinstance(old, MapType) and isinstance(new, MapType):
         yield from _fields_added(f"{place}.value", old.valueType, new.valueType)
     elif _sql(old) != _sql(new):
-        raise SpecError(
-            [
-                Problem(
-                    "",
-                    f"column {place} is {old.simpleString()} in the table and"
-                    f" {new.simpleString()} in the source; alter the table, or write another one",
-                )
-            ]
+        raise of(
+            "DATA_INVALID",
+            f"column {place} is {old.simpleString()} in the table and {new.simpleString()} in the"
+            " source; alter the table, or write another one",
         )

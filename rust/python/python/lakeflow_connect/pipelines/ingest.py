@@ -12,7 +12,9 @@ from .plan import plan
 from .spec import parse
 
 if TYPE_CHECKING:
-    from pyspark.sql import SparkSession
+    from pyspark.sql import DataFrame, SparkSession
+
+    from ..sources import Table
 
 _FORMAT = "lakeflow_connect"
 
@@ -29,6 +31,44 @@ class IngestError(RuntimeError):
         failed = [result for result in results if result.error is not None]
         lines = "".join(f"\n- {result.table}: {_first_line(result.error)}" for result in failed)
         super().__init__(f"{len(failed)} of {len(results)} tables were not written:{lines}")
+
+
+class ThroughSpark:
+    """Asks a source by reads of Spark.
+
+    Args:
+        spark: the session.
+    """
+
+    def __init__(self, spark: SparkSession):
+        self._spark = spark
+
+    def rows(self, options: Mapping[str, str]) -> list[dict]:
+        """The rows of a table."""
+        return [row.asDict() for row in self._load(options).collect()]
+
+    def columns(self, options: Mapping[str, str]) -> list[str]:
+        """The names of a table's columns."""
+        return self._load(options).columns
+
+    def _load(self, options: Mapping[str, str]) -> DataFrame:
+        return self._spark.read.format(_FORMAT).options(**options).load()
+
+
+class _Native:
+    """Asks a source without Spark."""
+
+    def rows(self, options: Mapping[str, str]) -> list[dict]:
+        return self._table(options).to_arrow().to_pylist()
+
+    def columns(self, options: Mapping[str, str]) -> list[str]:
+        return self._table(options).columns()
+
+    @staticmethod
+    def _table(options: Mapping[str, str]) -> Table:
+        from ..sources import Table
+
+        return Table(dict(options), options["tableName"])
 
 
 def ingest(
@@ -64,14 +104,12 @@ def ingest(
     spec = parse(pipeline_spec)
     options = {} if source is None else {"sourceName": source}
 
-    def read(asked: Mapping[str, str]) -> list[dict]:
-        frame = spark.read.format(_FORMAT).options(**asked).load()
-        return [row.asDict() for row in frame.collect()]
-
     engine = _engine(spark)
     if engine is None and checkpoints is None:
         raise ValueError("argument 'checkpoints' is needed outside of a pipeline: name a folder")
-    tables = plan(spec, read, options, skip_failing=skip_failing)
+    # Apache Spark analyses and runs nothing while a pipeline is being declared.
+    known = _Native() if isinstance(engine, SparkPipelinesBackend) else ThroughSpark(spark)
+    tables = plan(spec, known, options, skip_failing=skip_failing)
     if engine is not None:
         engine.define(tables)
         return []

@@ -9,16 +9,24 @@ import hashlib
 import json
 import re
 import warnings
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
+from typing import Protocol
 
 from .spec import PipelineSpec, Problem, ScdType, SpecError, TableSpec
 
-#: Reads a batch: options in, rows out.
-ReadRows = Callable[[Mapping[str, str]], Iterable[Mapping[str, object]]]
-
 _METADATA = "_community_table_metadata"
+
+
+class Source(Protocol):
+    """What a plan asks of a source; options are those of a read."""
+
+    def rows(self, options: Mapping[str, str]) -> Iterable[Mapping[str, object]]:
+        """The rows of a table."""
+
+    def columns(self, options: Mapping[str, str]) -> Sequence[str]:
+        """The names of a table's columns."""
 
 
 class Ingestion(Enum):
@@ -46,8 +54,7 @@ class PlannedTable:
         keys: columns that identify a row; none for plain rows.
         sequence: columns that order the versions of a row; none for snapshots and plain rows.
         clustering: columns by which the table is clustered.
-        included: the only columns to write, if not empty.
-        excluded: columns not to write.
+        columns: columns that are written, in the source's order.
         options: what every read is given.
         tag: part of names of views and flows, unique in an engine.
     """
@@ -59,8 +66,7 @@ class PlannedTable:
     keys: tuple[str, ...]
     sequence: tuple[str, ...]
     clustering: tuple[str, ...]
-    included: tuple[str, ...]
-    excluded: tuple[str, ...]
+    columns: tuple[str, ...]
     options: Mapping[str, str]
     tag: str
 
@@ -73,29 +79,10 @@ class PlannedTable:
         """Name of the view of the source's `upsert`, `delete`, `snapshot` or `append` rows."""
         return f"source_{self.tag}_{what}"
 
-    def columns(self, known: Iterable[str]) -> list[str]:
-        """Which of the source's columns are written, in the source's order.
-
-        Raises:
-            SpecError: a column that is included or excluded does not exist.
-        """
-        known = list(known)
-        asked = [*self.included, *self.excluded, *self.keys, *self.sequence, *self.clustering]
-        missing = [name for name in dict.fromkeys(asked) if name.split(".")[0] not in known]
-        if missing:
-            message = f"has no column {', '.join(missing)}; there are: {', '.join(known)}"
-            raise SpecError([Problem("", f"table '{self.source}' {message}")])
-
-        return [
-            name
-            for name in known
-            if name not in self.excluded and (not self.included or name in self.included)
-        ]
-
 
 def plan(
     spec: PipelineSpec,
-    read: ReadRows,
+    source: Source,
     options: Mapping[str, str] | None = None,
     *,
     skip_failing: bool = False,
@@ -104,7 +91,7 @@ def plan(
 
     Args:
         spec: the specification.
-        read: reads a batch of the source.
+        source: says what tables it has.
         options: what every read is given besides the connection's name.
         skip_failing: leave out tables with problems, with a warning, if others are left.
 
@@ -117,9 +104,9 @@ def plan(
     """
     base = dict(options or {}) | {"databricks.connection": spec.connection}
     problems, tables = [], []
-    for table, found in zip(spec.tables, _metadata(spec.tables, read, base)):
+    for table, found in zip(spec.tables, _metadata(spec.tables, source, base)):
         try:
-            tables.append(_planned(spec, table, found, base))
+            tables.append(_planned(spec, table, found, source, base))
         except SpecError as error:
             problems += error.problems
     if problems and not (skip_failing and tables):
@@ -135,7 +122,7 @@ def quoted(name: str) -> str:
     return "`" + name.replace("`", "``") + "`"
 
 
-def _metadata(tables: Iterable[TableSpec], read: ReadRows, base: Mapping[str, str]) -> list:
+def _metadata(tables: Iterable[TableSpec], source: Source, base: Mapping[str, str]) -> list:
     """What the source says of each table; tables that are listed twice are asked for apart, since
     their options may differ."""
     tables = list(tables)
@@ -151,7 +138,7 @@ def _metadata(tables: Iterable[TableSpec], read: ReadRows, base: Mapping[str, st
             "tableConfigs": json.dumps({n: dict(tables[i].options) for n, i in batch.items()}),
             "withErrors": "true",
         }
-        for row in read(dict(base) | asked):
+        for row in source.rows(dict(base) | asked):
             found[batch[row["tableName"]]] = row
         waiting = [number for number in waiting if number not in batch.values()]
 
@@ -159,9 +146,14 @@ def _metadata(tables: Iterable[TableSpec], read: ReadRows, base: Mapping[str, st
 
 
 def _planned(
-    spec: PipelineSpec, table: TableSpec, found: Mapping | None, base: Mapping[str, str]
+    spec: PipelineSpec,
+    table: TableSpec,
+    found: Mapping | None,
+    source: Source,
+    base: Mapping[str, str],
 ) -> PlannedTable:
     problems = []
+    options = dict(base) | table.options | {"tableName": table.source}
 
     def problem(message: str):
         problems.append(Problem(table.path, message))
@@ -194,10 +186,28 @@ def _planned(
     if ordered and not sequence:
         problem(f"table '{table.source}' has no order; name its columns in sequence_by")
     needed = [] if plain else [*keys, *(sequence if ordered else ())]
-    for name in dict.fromkeys(needed):
-        whole = name.split(".")[0]
-        if whole in table.excluded or (table.included and whole not in table.included):
-            problem(f"column '{whole}' is key or ordering and must be written")
+    try:
+        columns = tuple(source.columns(options))
+    except Exception as error:
+        raise SpecError([Problem(table.path, f"table '{table.source}': {error}")]) from error
+    asked = [*table.included, *table.excluded, *needed, *table.clustering]
+    missing = [name for name in dict.fromkeys(map(_whole, asked)) if name not in columns]
+    if missing:
+        problem(
+            f"table '{table.source}' has no column {', '.join(missing)}; there are:"
+            f" {', '.join(columns)}"
+        )
+    columns = tuple(
+        name
+        for name in columns
+        if name not in table.excluded and (not table.included or name in table.included)
+    )
+    for name in dict.fromkeys(map(_whole, [*needed, *table.clustering])):
+        if name not in columns and name not in missing:
+            problem(f"column '{name}' is key, ordering or clustering and must be written")
+    reserved = [] if plain else [name for name in columns if name.startswith("__")]
+    if reserved:
+        problem(f"columns {', '.join(reserved)} have reserved names; exclude them")
     if ingestion is Ingestion.CDC_WITH_DELETES:
         own = {"primary_keys": tuple(found["primary_keys"] or ()), "sequence_by": (cursor,)}
         for key, asked in (("primary_keys", table.keys), ("sequence_by", table.sequence)):
@@ -223,11 +233,15 @@ def _planned(
         keys=() if plain else keys,
         sequence=sequence if ordered else (),
         clustering=table.clustering,
-        included=table.included,
-        excluded=table.excluded,
-        options=dict(base) | table.options | {"tableName": table.source},
+        columns=columns,
+        options=options,
         tag=_tag(spec.connection, table),
     )
+
+
+def _whole(name: str) -> str:
+    """The column of a name that may be that of a field below it."""
+    return name.split(".")[0]
 
 
 def _tag(connection: str, table: TableSpec) -> str:

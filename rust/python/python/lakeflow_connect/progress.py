@@ -1,0 +1,96 @@
+"""A line of progress on long reads, in terminals and notebooks; nothing where nobody looks."""
+
+from __future__ import annotations
+
+import sys
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from types import TracebackType
+from typing import Any
+
+from tqdm.auto import tqdm
+
+#: Seconds that a read takes before it shows itself.
+_DELAY = 2.0
+
+#: Seconds between two looks at a read that goes on by itself.
+_LOOK = 0.5
+
+
+class Progress:
+    """What a read has done so far, in one line; use as a context manager.
+
+    Args:
+        name: what is read.
+        shown: whether to show it; unset, where somebody looks.
+    """
+
+    def __init__(self, name: str, *, shown: bool | None = None):
+        hidden = not (_is_watched() if shown is None else shown)
+        self._bar = tqdm(
+            desc=name,
+            unit=" rows",
+            disable=hidden,
+            delay=_DELAY,
+            bar_format="{desc}: {n_fmt} rows, {elapsed}{postfix}",
+        )
+
+    def show(self, rows: int, requests: int | None = None, waiting: bool = False) -> None:
+        """Shows how far the whole read is.
+
+        Args:
+            rows: rows that have come.
+            requests: requests that were sent, if that is known.
+            waiting: whether requests wait for the service's rate limit.
+        """
+        notes = [] if requests is None else [f"{requests} requests"]
+        if waiting:
+            notes.append("waiting for the service's rate limit")
+        self._bar.set_postfix_str(", ".join(notes), refresh=False)
+        self._bar.update(rows - self._bar.n)
+
+    @contextmanager
+    def following(self, look: Callable[[], dict[str, Any]]) -> Iterator[None]:
+        """Shows every half second what `look` gives for `show`, and once more at the end."""
+        if self._bar.disable:
+            yield
+            return
+        ended = threading.Event()
+
+        def follow() -> None:
+            while not ended.wait(_LOOK):
+                self.show(**look())
+                self._bar.refresh()
+
+        follower = threading.Thread(target=follow, name="lakeflow-progress", daemon=True)
+        follower.start()
+        try:
+            yield
+        finally:
+            ended.set()
+            follower.join()
+            self.show(**look())
+
+    def __enter__(self) -> Progress:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._bar.close()
+
+
+def _is_watched() -> bool:
+    """Whether standard error is a terminal or the output of a notebook's cell."""
+    if sys.stderr.isatty():
+        return True
+    try:
+        from IPython import get_ipython
+    except ImportError:
+        return False
+
+    return getattr(get_ipython(), "kernel", None) is not None

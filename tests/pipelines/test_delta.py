@@ -1,0 +1,232 @@
+"""Tables of the example service in Delta Lake: what a run creates, keeps, and leaves alone."""
+
+import pytest
+from lakeflow_connect import LakeflowError, ingest
+from lakeflow_connect.pipelines import SpecError
+from lakeflow_connect.pipelines.delta import _added
+from lakeflow_connect.pipelines.ingest import IngestError
+from pyspark.sql.types import ArrayType, IntegerType, MapType, StringType, StructType
+from support import connections, corpus
+from support.simulator import Simulator, example
+
+pytestmark = pytest.mark.delta
+
+
+class Shop:
+    """The service, and a database that its tables are ingested into."""
+
+    def __init__(self, spark, simulator, folder):
+        self.spark, self.simulator, self._folder = spark, simulator, folder
+
+    def fill(self, table: str, *records: dict):
+        """Replaces the records of a table."""
+        self.simulator.set_records("example", table, list(records))
+
+    def ingest(self, table: str, **configuration):
+        """Brings one table up to date."""
+        return self.ingest_all({table: configuration})
+
+    def ingest_all(self, tables: dict[str, dict], **more):
+        """Brings tables up to date: name to configuration."""
+        objects = [
+            {"table": {"source_table": name, "table_configuration": configuration}}
+            for name, configuration in tables.items()
+        ]
+        spec = {"connection_name": "shop", "objects": objects}
+        return ingest(self.spark, spec, checkpoints=str(self._folder / "checkpoints"), **more)
+
+    def rows(self, table: str, *columns: str) -> list[tuple]:
+        """Rows of the ingested table, sorted."""
+        found = self.spark.table(table).select(*columns or ["*"]).collect()
+        return sorted((tuple(row) for row in found), key=str)
+
+
+@pytest.fixture
+def shop(spark, tmp_path):
+    """A service and an empty database of its own."""
+    database = f"shop_{tmp_path.name}"[:100].replace("-", "_")
+    with Simulator("serve", "--source", "example") as simulator:
+        options = example(simulator, "orders")
+        del options["tableName"]
+        connections.write(shop=options)
+        spark.sql(f"CREATE DATABASE {database}")
+        spark.sql(f"USE {database}")
+        yield Shop(spark, simulator, tmp_path)
+        spark.sql("USE default")
+        spark.sql(f"DROP DATABASE {database} CASCADE")
+
+
+def _product(number: int, name: str = "cog", **more) -> dict:
+    return {"product_id": f"p{number}", "name": name, "price": 1.5, "category": "parts"} | more
+
+
+def _order(key: str, status: str, day: int) -> dict:
+    updated = f"2026-01-0{day}T00:00:00+00:00"
+    return {
+        "order_id": key,
+        "user_id": "u",
+        "amount": 1.0,
+        "status": status,
+        "updated_at": updated,
+    }
+
+
+_EVENTS = corpus.events_in_threes(4)
+
+
+def test_rows_that_never_change_come_once(shop):
+    shop.fill("events", *_EVENTS[:3])
+    first = shop.ingest("events", exclude_columns=["payload"])
+    shop.fill("events", *_EVENTS)
+    second = shop.ingest("events", exclude_columns=["payload"])
+    third = shop.ingest("events", exclude_columns=["payload"])
+
+    assert [result.rows for (result,) in (first, second, third)] == [3, 1, 0]
+    assert first[0].table == "`events`"
+    assert shop.spark.table("events").columns == ["event_id", "event_type", "user_id", "created_at"]
+    assert shop.rows("events", "event_id") == [(e["event_id"],) for e in _EVENTS]
+
+
+def test_every_change_may_be_a_row(shop):
+    shop.fill("orders", _order("a", "open", 1))
+    shop.ingest("orders", scd_type="APPEND_ONLY")
+    shop.fill("orders", _order("a", "paid", 2))
+    shop.ingest("orders", scd_type="APPEND_ONLY")
+
+    assert shop.rows("orders", "order_id", "status") == [("a", "open"), ("a", "paid")]
+
+
+def test_a_snapshot_replaces_what_was_there(shop):
+    shop.fill("products", _product(1), _product(2), _product(3))
+    shop.ingest("products")
+    shop.fill("products", _product(1), _product(2, "wheel"), _product(4))
+    shop.ingest("products")
+
+    assert shop.rows("products", "product_id", "name") == [
+        ("p1", "cog"),
+        ("p2", "wheel"),
+        ("p4", "cog"),
+    ]
+
+
+@pytest.mark.parametrize("scd_type", ["SCD_TYPE_1", "SCD_TYPE_2"])
+def test_a_snapshot_that_does_not_end_changes_nothing(shop, scd_type):
+    shop.fill("products", *(_product(n) for n in range(9)))
+    shop.ingest("products", scd_type=scd_type)
+    before = shop.rows("products")
+    shop.fill("products", _product(1, "wheel"))
+    shop.simulator.fault(
+        path="/example/tables/products/records", every=1, kind={"status": {"code": 400}}
+    )
+
+    with pytest.raises(IngestError, match="1 of 1 tables were not written:\n- `products`: "):
+        shop.ingest("products", scd_type=scd_type)
+    assert shop.rows("products") == before
+
+    shop.simulator.clear_faults()
+    shop.ingest("products", scd_type=scd_type)
+    assert shop.rows("products") != before
+
+
+def test_a_table_that_fails_keeps_no_other_from_being_written(shop):
+    shop.fill("products", _product(1))
+    shop.fill("orders", _order("a", "open", 1))
+    shop.simulator.fault(
+        path="/example/tables/products/records", every=1, kind={"status": {"code": 400}}
+    )
+
+    with pytest.raises(IngestError) as failure:
+        shop.ingest_all({"products": {}, "orders": {}})
+
+    products, orders = failure.value.results
+    assert products.error is not None and orders.error is None
+    assert shop.rows("orders", "order_id") == [("a",)]
+    assert "\n- `products`: " in str(failure.value) and "orders" not in str(failure.value)
+
+
+def test_a_specification_with_problems_creates_nothing(shop):
+    tables = {"orders": {"exclude_columns": "nope"}, "gone": {}, "products": {}}
+
+    with pytest.raises(SpecError) as failure:
+        shop.ingest_all(tables)
+    orders, gone = map(str, failure.value.problems)
+    assert orders.startswith("objects[0].table: table 'orders' has no column nope; there are: ")
+    assert gone.startswith("objects[1].table: table 'gone': unknown table 'gone'; ")
+    assert shop.spark.sql("SHOW TABLES").collect() == []
+
+    shop.fill("products", _product(1))
+    with pytest.warns(UserWarning, match="left out: "):
+        (written,) = shop.ingest_all(tables, skip_failing=True)
+    assert (written.table, written.rows) == ("`products`", 1)
+
+
+def test_outside_of_a_pipeline_a_folder_is_needed(spark):
+    spec = {"connection_name": "shop", "objects": [{"table": {"source_table": "orders"}}]}
+
+    with pytest.raises(ValueError, match="argument 'checkpoints' is needed outside of a pipeline"):
+        ingest(spark, spec)
+
+
+def test_an_unknown_connection_is_told_as_everywhere(shop):
+    spec = {"connection_name": "nope", "objects": [{"table": {"source_table": "orders"}}]}
+
+    with pytest.raises(Exception, match="CONFIG_INVALID.*nope") as failure:
+        ingest(shop.spark, spec, checkpoints="/nowhere")
+    assert not isinstance(failure.value, LakeflowError)
+
+
+@pytest.mark.parametrize("scd_type", ["SCD_TYPE_1", "SCD_TYPE_2"])
+def test_columns_that_are_new_are_added(shop, scd_type):
+    few = ["order_id", "status", "updated_at"]
+    shop.fill("orders", _order("a", "open", 1))
+    shop.ingest("orders", scd_type=scd_type, include_columns=few)
+    shop.fill("orders", _order("a", "open", 1), _order("b", "open", 2))
+    shop.ingest("orders", scd_type=scd_type, include_columns=[*few, "amount"])
+
+    assert shop.rows("orders", "order_id", "amount") == [("a", None), ("b", 1.0)]
+
+
+def test_a_column_of_another_type_stops_its_table(shop):
+    shop.spark.sql("CREATE TABLE orders (order_id STRING, amount STRING) USING delta")
+    shop.fill("products", _product(1))
+
+    with pytest.raises(IngestError, match="column `amount` is string in the table and double in"):
+        shop.ingest_all({"orders": {}, "products": {}})
+    assert shop.rows("products", "product_id") == [("p1",)]
+
+
+def test_a_table_of_the_other_kind_is_left_alone(shop):
+    shop.fill("orders", _order("a", "open", 1))
+    shop.ingest("orders")
+
+    with pytest.raises(IngestError, match="has no columns __START_AT and __END_AT"):
+        shop.ingest("orders", scd_type="SCD_TYPE_2")
+    assert shop.rows("orders", "order_id", "status") == [("a", "open")]
+
+
+def test_a_table_may_be_clustered(shop):
+    shop.fill("products", _product(1))
+    shop.ingest("products", cluster_by=["category"])
+    (detail,) = shop.spark.sql("DESCRIBE DETAIL products").collect()
+
+    assert list(detail["clusteringColumns"]) == ["category"]
+
+
+def test_fields_that_a_struct_lacks_are_found_at_any_depth():
+    old = StructType().add("s", StructType().add("a", IntegerType()))
+    old = old.add("l", ArrayType(StructType().add("a", IntegerType())))
+    old = old.add("m", MapType(StringType(), StructType().add("a", IntegerType())))
+    more = StructType().add("a", IntegerType()).add("b c", StringType())
+    wanted = [
+        ("s", more),
+        ("l", ArrayType(more)),
+        ("m", MapType(StringType(), more)),
+        ("n", StringType()),
+    ]
+
+    assert [(place, kind.simpleString()) for place, kind in _added(old, wanted)] == [
+        ("`s`.`b c`", "string"),
+        ("`l`.element.`b c`", "string"),
+        ("`m`.value.`b c`", "string"),
+        ("`n`", "string"),
+    ]

@@ -1,0 +1,106 @@
+"""Rules of merges that random histories do not reach: ties in one batch, nulls, fields, quotes."""
+
+import pytest
+from lakeflow_connect.pipelines import merges
+from lakeflow_connect.pipelines.merges import Change
+
+_COLUMNS = "`key` STRING, `at` INT, `value` STRING, _change_type STRING"
+
+
+def _found(spark, *rows: tuple, change: Change):
+    frame = spark.createDataFrame([(*row, "insert")[:4] for row in rows], _COLUMNS)
+
+    return merges.events(frame.coalesce(1), ["key", "at", "value"], change)
+
+
+@pytest.fixture
+def change():
+    """Keys and order of these tests' rows."""
+    return Change(("key",), ("at",))
+
+
+def _latest(spark, *rows: tuple, change: Change) -> list[str]:
+    found = merges.latest(_found(spark, *rows, change=change), change)
+
+    return sorted(f"{row.key} {row.value} {row[merges.DELETED]}" for row in found.collect())
+
+
+def test_of_equal_sequence_the_later_row_counts(spark, change):
+    rows = [("k", 1, "first"), ("k", 1, "second"), ("k", 0, "late"), ("j", None, "unordered")]
+
+    assert _latest(spark, *rows, change=change) == ["j unordered False", "k second False"]
+
+
+def test_a_delete_comes_after_versions_of_its_sequence(spark, change):
+    rows = [("k", 1, None, "delete"), ("k", 1, "tie"), ("j", 1, None, "delete"), ("j", 2, "again")]
+
+    assert _latest(spark, *rows, change=change) == ["j again False", "k None True"]
+
+
+def test_a_version_without_sequence_is_older_than_any(spark, change):
+    assert _latest(spark, ("k", 0, "known"), ("k", None, "?"), change=change) == ["k known False"]
+
+
+def test_a_sequence_of_several_columns_is_compared_from_the_left(spark):
+    change = Change(("key",), ("at", "value"))
+    rows = [("k", 1, "b"), ("k", 2, "a"), ("k", 2, None), ("j", 1, "a"), ("j", 1, "b")]
+
+    assert _latest(spark, *rows, change=change) == ["j b False", "k a False"]
+
+
+def test_a_null_is_a_key_like_any(spark, change):
+    rows = [(None, 1, "old"), (None, 2, "new"), ("k", 1, "other")]
+
+    assert _latest(spark, *rows, change=change) == ["None new False", "k other False"]
+
+
+def test_versions_not_younger_than_a_known_delete_are_dropped(spark, change):
+    found = _found(
+        spark, ("k", 1, "old"), ("k", 2, "tie"), ("k", 3, "new"), ("j", 1, "a"), change=change
+    )
+    deletes = _found(spark, ("k", 2, None, "delete"), change=change)
+    left = merges.without_deleted(found, deletes, change)
+
+    assert sorted(row.value for row in left.collect()) == ["a", "new"]
+
+
+def test_keys_and_sequence_may_be_fields_with_any_name(spark):
+    frame = spark.sql(
+        "SELECT named_struct('i`d', 1, 'at', 5) AS `s x`, 'old' AS value UNION ALL "
+        "SELECT named_struct('i`d', 1, 'at', 7), 'new'"
+    )
+    change = Change(("s x.i`d",), ("s x.at",))
+    found = merges.latest(merges.events(frame, ["s x", "value"], change), change)
+
+    assert [row.value for row in found.collect()] == ["new"]
+
+
+def test_a_history_is_made_anew_whatever_is_late(spark, change):
+    existing = spark.createDataFrame(
+        [("k", 1, "a", 1, 5), ("k", 5, "c", 5, None), ("j", 1, "x", 1, None)],
+        "key STRING, at INT, value STRING, __START_AT INT, __END_AT INT",
+    )
+    found = _found(spark, ("k", 3, "b"), ("k", 3, "b2"), ("k", 5, "c2"), change=change)
+    deletes = _found(spark, ("k", 4, None, "delete"), change=change)
+    rows = merges.history(found, existing, deletes, ["key", "at", "value"], change).collect()
+
+    spans = {(r.value, r[merges.START], r[merges.END]) for r in rows if not r[merges.DELETED]}
+    assert spans == {("a", 1, 3), ("b2", 3, 4), ("c2", 5, None)}
+    assert {row.key for row in rows} == {"k"}
+
+
+def test_a_history_is_its_own_result(spark, change):
+    found = _found(spark, ("k", 1, "a"), ("k", 2, "b"), ("k", 2, None, "delete"), change=change)
+    deletes = found.where(merges.DELETED)
+    nothing = "key STRING, at INT, value STRING, __START_AT INT, __END_AT INT"
+    existing = spark.createDataFrame([], nothing)
+    columns = ["key", "at", "value"]
+
+    def held(existing):
+        rows = merges.history(found, existing, deletes, columns, change).collect()
+        spans = [(*row[:3], row[merges.START], row[merges.END]) for row in rows]
+        return {span for span, row in zip(spans, rows) if not row[merges.DELETED]}
+
+    first = held(existing)
+    assert first == {("k", 1, "a", 1, 2)}
+    assert held(spark.createDataFrame(list(first), nothing)) == first
