@@ -8,9 +8,9 @@ from collections import Counter
 from pathlib import Path
 
 import pytest
-from support import corpus, environment, processes
+from support import environment, processes
 from support.cluster import SLOTS, Cluster
-from support.simulator import Simulator, github, shopify
+from support.simulator import Simulator, github, shopify, spread_commits, spread_shop
 from support.streams import Checkpoint
 
 _ROWS = 1200
@@ -30,12 +30,8 @@ def cluster(tmp_path_factory):
 
 @pytest.fixture(scope="module")
 def shop():
-    """A shop whose products were made one after the other."""
-    with Simulator("serve", "--source", "shopify", "--rows", f"shopify/products={_ROWS}") as shop:
-        products = shop.records("shopify", "products")
-        for product, made in zip(products, corpus.spread(len(products), days=240), strict=True):
-            product |= {"created_at": made, "updated_at": made}
-        shop.set_records("shopify", "products", products)
+    """A shop with products of many months."""
+    with spread_shop(_ROWS, days=240) as shop:
         yield shop
 
 
@@ -117,11 +113,7 @@ def test_a_dead_executor_costs_the_requests_of_the_splits_it_was_reading(told):
 def paces(drive):
     """Requests to a service with a limit, by the number of splits: instant in ms and status."""
     rows = 40 * _LIMIT * _PAGE
-    with Simulator("serve", "--source", "shopify", "--rows", f"shopify/products={rows}") as shop:
-        products = shop.records("shopify", "products")
-        for product, made in zip(products, corpus.spread(len(products), days=240), strict=True):
-            product |= {"created_at": made, "updated_at": made}
-        shop.set_records("shopify", "products", products)
+    with spread_shop(rows, days=240) as shop:
         shop.limit_rate(
             "shopify",
             [{"kind": "rolling", "limit": _LIMIT, "window_seconds": 1, "exceeded": _TOO_MANY}],
@@ -149,10 +141,7 @@ def test_a_service_with_a_limit_is_used_to_the_limit_and_hardly_ever_refuses(pac
 
 def test_a_stream_by_executors_whose_driver_dies_is_whole_after_the_next_run(drive, tmp_path):
     with Simulator("serve", "--source", "github", "--rows", "github/o/r/commits=600") as service:
-        commits = service.records("github", "o/r/commits")
-        for commit, made in zip(commits, corpus.spread(len(commits), days=240), strict=True):
-            commit["commit"]["committer"]["date"] = made
-        service.set_records("github", "o/r/commits", commits)
+        commits = spread_commits(service, "o/r", days=240)
         options = github(service, table="commits", streamReads="executors", window_seconds=86400)
         checkpoint = Checkpoint(tmp_path / "checkpoint")
         stream = {"table": str(tmp_path / "table"), "checkpoint": str(checkpoint.folder)}

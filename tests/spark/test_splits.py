@@ -5,7 +5,7 @@ from datetime import timedelta
 import pytest
 from support import corpus, metrics, streams
 from support.rows import values
-from support.simulator import Simulator, example, github, shopify
+from support.simulator import example, github, shopify, spread_commits, spread_shop
 from support.streams import Checkpoint, drain, load, read
 
 _BOUNDS = ("created_at_min", "created_at_max")
@@ -13,12 +13,8 @@ _BOUNDS = ("created_at_min", "created_at_max")
 
 @pytest.fixture(scope="module")
 def shop():
-    """300 products, made one after the other over the last 30 days."""
-    with Simulator("serve", "--source", "shopify", "--rows", "shopify/products=300") as simulator:
-        products = simulator.records("shopify", "products")
-        for product, made in zip(products, corpus.spread(len(products), days=30), strict=True):
-            product |= {"created_at": made, "updated_at": made}
-        simulator.set_records("shopify", "products", products)
+    """300 products of 30 days."""
+    with spread_shop(300, days=30) as simulator:
         yield simulator
 
 
@@ -113,11 +109,7 @@ def test_what_cannot_be_split_is_refused_before_the_query(spark, simulator, opti
 @pytest.fixture
 def commits(simulator):
     """90 commits, made one after the other over the last 300 days."""
-    records = simulator.records("github", "acme/widgets/commits")[:90]
-    for record, made in zip(records, corpus.spread(len(records), days=300), strict=True):
-        record["commit"]["committer"]["date"] = made
-    simulator.set_records("github", "acme/widgets/commits", records)
-    return records
+    return spread_commits(simulator, "acme/widgets", days=300, count=90)
 
 
 def test_a_stream_that_is_far_behind_is_read_by_tasks(spark, simulator, commits, tmp_path):

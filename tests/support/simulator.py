@@ -4,10 +4,11 @@ import json
 import subprocess
 import urllib.error
 import urllib.request
+from contextlib import contextmanager
 from dataclasses import dataclass
 from urllib.parse import parse_qsl, urlsplit
 
-from support import environment
+from support import corpus, environment
 
 
 @dataclass(frozen=True)
@@ -155,6 +156,31 @@ def _query(query) -> dict:
         return dict(parse_qsl(query, keep_blank_values=True))
 
     return dict(query)
+
+
+@contextmanager
+def spread_shop(products: int, days: int):
+    """A shop whose products were made one after the other over the last days."""
+    with Simulator(
+        "serve", "--source", "shopify", "--rows", f"shopify/products={products}"
+    ) as shop:
+        records = shop.records("shopify", "products")
+        for record, made in zip(records, corpus.spread(len(records), days), strict=True):
+            record |= {"created_at": made, "updated_at": made}
+        shop.set_records("shopify", "products", records)
+        yield shop
+
+
+def spread_commits(simulator: Connection, repo: str, days: int, count: int | None = None) -> list:
+    """Leaves a repository its first commits, or all, and makes them one after the other over the
+    last days; the commits."""
+    collection = f"{repo}/commits"
+    commits = simulator.records("github", collection)[:count]
+    for commit, made in zip(commits, corpus.spread(len(commits), days), strict=True):
+        commit["commit"]["committer"]["date"] = made
+    simulator.set_records("github", collection, commits)
+
+    return commits
 
 
 def github(simulator: Connection, repo: str = "o/r", table: str = "issues", **more) -> dict:
