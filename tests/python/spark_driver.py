@@ -5,6 +5,7 @@ Takes one argument, a JSON file:
 - `jars`, `folder`: as for `support.session.start`; without jars the Python data source serves;
 - `register`: name of a source to register, or null;
 - `batches`: name to options, read as tables; `mistakes`: name to options, reads that must fail;
+- `filtered`: `options` and `condition` of a read with filters pushed down, or null;
 - `given`: name to options and `schema`, read with a schema;
 - `streams`: list of `name`, `options`, `table`, `checkpoint`: each is run with AvailableNow until a
   run finds nothing, or `runs` times;
@@ -42,6 +43,7 @@ def main(spec: dict):
         "version": spark.version,
         "batches": {n: _batch(spark, o) for n, o in spec.get("batches", {}).items()},
         "mistakes": {n: _failure(spark, o) for n, o in spec.get("mistakes", {}).items()},
+        "filtered": spec.get("filtered") and _filtered(spark, **spec["filtered"]),
         "given": {n: _given(spark, **g) for n, g in spec.get("given", {}).items()},
         "streams": {s["name"]: _stream(spark, s) for s in spec.get("streams", [])},
         "refused": {n: _refusal(spark, o, folder) for n, o in spec.get("refused", {}).items()},
@@ -60,6 +62,15 @@ def _batch(spark, options: dict) -> list[dict]:
     frame = streams.read(spark, options)
 
     return values(frame, frame.columns[0])
+
+
+def _filtered(spark, options: dict, condition: str) -> list[dict]:
+    spark.conf.set("spark.sql.python.filterPushdown.enabled", "true")
+    frame = streams.read(spark, options).where(condition)
+    rows = values(frame, frame.columns[0])
+    spark.conf.unset("spark.sql.python.filterPushdown.enabled")
+
+    return rows
 
 
 def _given(spark, options: dict, schema: str) -> list[dict]:

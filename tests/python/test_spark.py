@@ -6,8 +6,8 @@ from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import pytest
-from support import corpus, processes, wheel
-from support.simulator import Simulator, example, github
+from support import processes, wheel
+from support.simulator import Simulator, example, github, spread_commits
 from support.streams import Checkpoint
 
 _GOLDEN = Path(__file__).parent.parent / "golden"
@@ -51,18 +51,24 @@ def seen(request, readings):
 def _read(line: str, folder: Path) -> dict:
     python = wheel.with_spark(folder / "environment", line)
     names = _TABLES if line in ("4_1", "4_3") else _FEWER
-    with Simulator("serve", "--source", "github", "--source", "example") as simulator:
+    with (
+        Simulator("serve", "--source", "github", "--source", "example") as simulator,
+        Simulator("serve", "--source", "github") as present,
+    ):
         _fill(simulator)
+        commits = spread_commits(present, "acme/widgets", days=300, count=90)
         spec = _asked(simulator, folder, names)
+        spec["streams"].append(_stream(folder, "commits", _backlog(present), "stored"))
         # On 4.0 the format that registers itself cannot be replaced.
         if line == "4_0":
             spec["batches"]["registered"] = example(simulator, "events")
+            spec["filtered"] = None
         else:
             spec["register"] = "example"
         script = Path(__file__).with_name("spark_driver.py")
         alone = wheel.alone(python)
         processes.run(python, script, spec, folder / "empty", environment=alone)
-        commits = simulator.records("github", "acme/widgets/commits")
+        lists = [r.query for r in simulator.requests() if r.path.endswith("/o/r/issues")]
         stored = sorted(p.name for p in (folder / "stores").glob("*/slices/*"))
 
     result = json.loads((folder / "result.json").read_text())
@@ -72,6 +78,7 @@ def _read(line: str, folder: Path) -> dict:
         "stored": stored,
         "folder": folder,
         "commits": commits,
+        "lists": lists,
     }
 
 
@@ -81,10 +88,6 @@ def _fill(simulator):
     simulator.set_records("github", "issues", _golden("github_issues")["records"])
     for table in _EXAMPLE:
         simulator.set_records("example", table, _golden(f"example_{table}")["records"])
-    commits = simulator.records("github", "acme/widgets/commits")[:90]
-    for record, made in zip(commits, corpus.spread(len(commits), days=300), strict=True):
-        record["commit"]["committer"]["date"] = made
-    simulator.set_records("github", "acme/widgets/commits", commits)
     authorization = {"Authorization": "Basic dXNlcjpwYXNz"}
     for key in orders["deletes"]:
         path = f"/example/tables/orders/records/{key}"
@@ -102,11 +105,6 @@ def _asked(simulator, folder: Path, names: tuple[str, ...]) -> dict:
     streams = [_stream(folder, name, options, "stored") for name, options in streamed.items()]
     streams += [_stream(folder, "capped", capped, store) for store in ("stored", "carried")]
     streams.append(_stream(folder, "github_issues", issues, "carried") | {"runs": 2})
-    commits = github(
-        simulator, "acme/widgets", "commits", streamReads="executors",
-        window_seconds=86400, lookback_seconds=864000,
-    )  # fmt: skip
-    streams.append(_stream(folder, "commits", commits, "stored"))
     asked = {
         "tables": issues | {"tableName": "_community_tables"},
         "objects": issues | {"operation": "list_objects"},
@@ -123,6 +121,10 @@ def _asked(simulator, folder: Path, names: tuple[str, ...]) -> dict:
             "table": issues | {"tableName": "nope"},
             "token": issues | {"token": "t0ken-canary", "per_page": "many"},
         },
+        "filtered": {
+            "options": issues | {"pushFilters": "true"},
+            "condition": "state = 'open' AND updated_at >= '2024-03-01T10:00:00Z' AND number > 0",
+        },
         "given": {
             "wide": {
                 "options": tables["example_events"],
@@ -137,6 +139,13 @@ def _asked(simulator, folder: Path, names: tuple[str, ...]) -> dict:
         },
         "result": str(folder / "result.json"),
     }
+
+
+def _backlog(simulator) -> dict:
+    return github(
+        simulator, "acme/widgets", "commits", streamReads="executors",
+        window_seconds=86400, lookback_seconds=864000,
+    )  # fmt: skip
 
 
 def _stream(folder: Path, name: str, options: dict, kind: str) -> dict:
@@ -175,6 +184,18 @@ def test_a_secret_may_be_given_by_reference(seen):
 
 def test_a_registered_source_need_not_be_named(seen):
     assert seen["batches"]["registered"] == _rows("example_events")
+
+
+def test_filters_are_pushed_down_on_request(seen):
+    open_ones = [row for row in _rows("github_issues") if row["state"] == "open"]
+    pushed = [query for query in seen["lists"] if query.get("state") == "open"]
+
+    if seen["line"] == "4_0":
+        assert seen["filtered"] is None and not pushed
+    else:
+        assert open_ones and seen["filtered"] == open_ones
+        # Times as text may be of any zone.
+        assert pushed and all(query["since"] > "2024-02-28" for query in pushed)
 
 
 def test_a_given_schema_chooses_and_orders_columns(seen):

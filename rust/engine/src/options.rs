@@ -115,6 +115,14 @@ pub static FRAMEWORK_OPTIONS: &[OptionSpec] = &[
          it, changes during the read may be missing.",
     ),
     OptionSpec::new(
+        "pushFilters",
+        OptionKind::Bool,
+        "Whether the Python data source takes filters of a query, from PySpark 4.1 on; Spark fails \
+         such a query unless `spark.sql.python.filterPushdown.enabled` is true. The jar always \
+         takes them.",
+    )
+    .default("false"),
+    OptionSpec::new(
         "streamReads",
         OptionKind::Choice(&["driver", "executors"]),
         "Who reads a stream: the driver, or the executors as long as it is far behind, see \

@@ -11,9 +11,11 @@ import logging
 import os
 import re
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
+from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
+from pyspark.sql import datasource
 from pyspark.sql.datasource import (
     DataSource,
     DataSourceReader,
@@ -82,8 +84,12 @@ class LakeflowSource(DataSource):
     def reader(self, schema: StructType) -> DataSourceReader:
         """Reads the table from its beginning up to now."""
         self._require_readable(schema)
+        options = self.resolved()
+        # Whoever overrides `pushFilters` fails where Spark's setting does not allow it.
+        if (_option(options, "pushFilters") or "").lower() == "true":
+            return _FilteringReader(options, schema, self._describe())
 
-        return _BatchReader(self.resolved(), schema)
+        return _BatchReader(options, schema)
 
     def streamReader(self, schema: StructType) -> DataSourceStreamReader:
         """Reads the table's changes."""
@@ -185,6 +191,36 @@ class _BatchReader(_Hidden, DataSourceReader):
 
         split = partition.text if isinstance(partition, _Split) else None
         yield from _batches(_native.read(self._options, self._wanted, split, self._schema))
+
+
+class _FilteringReader(_BatchReader):
+    """Asks for fewer rows where the source can tell them apart; Spark filters again."""
+
+    def __init__(self, options: dict[str, str], schema: StructType, table: dict[str, Any]):
+        super().__init__(options, schema)
+        self._names = schema
+        self._table = table
+
+    def pushFilters(self, filters: list[datasource.Filter]) -> Iterable[datasource.Filter]:
+        conditions = [c for c in map(self._condition, filters) if c is not None]
+        self._wanted = _wanted(self._names, conditions)
+
+        return filters
+
+    def _condition(self, filter: datasource.Filter) -> dict[str, str] | None:
+        comparison = _COMPARISONS.get(type(filter).__name__)
+        if comparison is None or len(filter.attribute) != 1:
+            return None
+        (column,), value = filter.attribute, filter.value
+        if isinstance(value, datetime) and value.tzinfo is not None:
+            value = value.astimezone(timezone.utc).isoformat()
+        told_apart = comparison == "equal" and value in self._table["filters"].get(column, ())
+        if not isinstance(value, str) or not (
+            told_apart or column == self._table["ordering_column"]
+        ):
+            return None
+
+        return {"column": column, "comparison": comparison, "value": value}
 
 
 class _StreamReader(_Hidden, DataSourceStreamReader, SupportsTriggerAvailableNow):
@@ -293,8 +329,18 @@ class _StreamReader(_Hidden, DataSourceStreamReader, SupportsTriggerAvailableNow
         return {"_schema": self._schema, "_columns": self._columns, "_options": options}
 
 
-def _wanted(schema: StructType) -> str:
-    return json.dumps({"columns": schema.names, "limit": None, "filters": []})
+def _wanted(schema: StructType, conditions: Iterable[dict[str, str]] = ()) -> str:
+    return json.dumps({"columns": schema.names, "limit": None, "filters": list(conditions)})
+
+
+#: Spark's filters that the engine knows.
+_COMPARISONS = {
+    "EqualTo": "equal",
+    "GreaterThan": "at_least",
+    "GreaterThanOrEqual": "at_least",
+    "LessThan": "at_most",
+    "LessThanOrEqual": "at_most",
+}
 
 
 #: More rows than any slice has.
@@ -320,9 +366,13 @@ def _rows(limit: ReadLimit | None) -> int | None:
     raise unsupported(f"the read limit {limit} is not known")
 
 
+def _option(options: dict[str, str], name: str) -> str | None:
+    return next((v.strip() for n, v in options.items() if n.lower() == name.lower()), None)
+
+
 def _folder(options: dict[str, str]) -> str | None:
     """The folder of option `sliceStore`, as every worker can open it."""
-    given = next((v.strip() for n, v in options.items() if n.lower() == "slicestore"), "")
+    given = _option(options, "sliceStore")
     if not given:
         return None
     path = re.sub(r"^file:(//)?(?=/)", "", given)
