@@ -19,7 +19,7 @@ def _table(ingestion: Ingestion, scd=1, **more) -> PlannedTable:
         "sequence": ("at",) if ordered else (),
         "clustering": (),
         "columns": ("id", "at"),
-        "options": {"tableName": "t"},
+        "options": {"tableName": "t", "SliceStore": "/slices"},
         "tag": "t_1",
     }
 
@@ -71,6 +71,16 @@ def test_names_of_three_parts_are_quoted_and_clustering_is_passed_on():
     table = _table(Ingestion.APPEND, destination=("main", "raw", "a`b"), clustering=("id", "x"))
 
     assert _declared(table).tables == {"`main`.`raw`.`a``b`": {"cluster_by": ["id", "x"]}}
+
+
+@pytest.mark.parametrize(("name", "target"), [("t1", "t1"), ("my-table", "`my-table`")])
+def test_a_name_alone_is_quoted_where_it_must_be(name, target):
+    assert list(_declared(_table(Ingestion.APPEND, destination=(name,))).tables) == [target]
+
+
+def test_rows_that_would_come_again_are_warned_of():
+    with pytest.warns(UserWarning, match="tables t: rows within the lookback are appended again"):
+        _declared(_table(Ingestion.APPEND, options={"tableName": "t"}))
 
 
 def test_the_older_names_of_the_functions_will_do():

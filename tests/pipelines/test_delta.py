@@ -1,10 +1,9 @@
 """Tables of the example service in Delta Lake: what a run creates, keeps, and leaves alone."""
 
 import pytest
-from lakeflow_connect import LakeflowError, ingest
-from lakeflow_connect.pipelines import SpecError
+from lakeflow_connect import IngestError, LakeflowError, SpecError, ingest
 from lakeflow_connect.pipelines.delta import _added
-from lakeflow_connect.pipelines.ingest import IngestError
+from pyspark.sql.streaming import StreamingQuery
 from pyspark.sql.types import ArrayType, IntegerType, MapType, StringType, StructType
 from support import connections, corpus
 from support.simulator import Simulator, example
@@ -205,11 +204,44 @@ def test_a_table_of_the_other_kind_is_left_alone(shop):
 
 
 def test_a_table_may_be_clustered(shop):
-    shop.fill("products", _product(1))
-    shop.ingest("products", cluster_by=["category"])
-    (detail,) = shop.spark.sql("DESCRIBE DETAIL products").collect()
+    shop.fill("orders", _order("a", "open", 1))
+    shop.ingest("orders", cluster_by=["status"])
+    (detail,) = shop.spark.sql("DESCRIBE DETAIL orders").collect()
 
-    assert list(detail["clusteringColumns"]) == ["category"]
+    assert list(detail["clusteringColumns"]) == ["status"]
+
+
+@pytest.mark.parametrize(("what", "key"), [("keys", "primary_keys"), ("sequence", "sequence_by")])
+def test_rows_are_told_apart_and_ordered_as_before_or_not_at_all(shop, what, key):
+    user = {"user_id": "u", "email": "e", "display_name": "d", "status": "s"}
+    shop.fill("users", user | {"updated_at": "2026-01-01T00:00:00+00:00"})
+    shop.ingest("users", scd_type="SCD_TYPE_2")
+
+    with pytest.raises(IngestError, match=f"`users` was written with {what} .*, now they are"):
+        shop.ingest("users", scd_type="SCD_TYPE_2", **{key: "email"})
+    assert len(shop.rows("users")) == 1
+
+
+def test_slices_lie_beside_the_checkpoint(shop, tmp_path):
+    shop.fill("events", *_EVENTS)
+    shop.ingest("events")
+    (folder,) = (tmp_path / "checkpoints").iterdir()
+
+    assert {path.name for path in folder.iterdir()} == {"checkpoint", "slices"}
+
+
+def test_an_interrupt_ends_the_stream(shop, monkeypatch):
+    shop.fill("orders", _order("a", "open", 1))
+    seen = []
+
+    def interrupted(query, _):
+        seen.append(query)
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(StreamingQuery, "awaitTermination", interrupted)
+    with pytest.raises(KeyboardInterrupt):
+        shop.ingest("orders")
+    assert [query.isActive for query in seen] == [False]
 
 
 def test_fields_that_a_struct_lacks_are_found_at_any_depth():

@@ -89,6 +89,44 @@ def test_a_history_is_made_anew_whatever_is_late(spark, change):
     assert {row.key for row in rows} == {"k"}
 
 
+def test_an_end_that_was_a_delete_holds_when_the_delete_is_forgotten(spark, change):
+    existing = spark.createDataFrame(
+        [("k", 1, "a", 1, 3), ("k", 3, "b", 3, 5)],
+        "key STRING, at INT, value STRING, __START_AT INT, __END_AT INT",
+    )
+    found = _found(spark, ("k", 9, "c"), change=change)
+    nothing = found.where(merges.DELETED)
+    rows = merges.history(found, existing, nothing, ["key", "at", "value"], change).collect()
+
+    spans = {(r.value, r[merges.START], r[merges.END]) for r in rows}
+    assert spans == {("a", 1, 3), ("b", 3, 5), ("c", 9, None)}
+
+
+def test_values_take_the_fields_of_the_table_at_any_depth(spark):
+    frame = spark.sql(
+        "SELECT named_struct('c', 'see', 'A', 'ay') AS s, array(named_struct('b', 2, 'a', 1)) AS l,"
+        " map('k', named_struct('b', 2)) AS m, CAST(NULL AS STRUCT<b: INT, a: INT>) AS n"
+    )
+    deep = "STRUCT<a: INT, b: INT>"
+    wanted = spark.createDataFrame(
+        [],
+        f"s STRUCT<A: STRING, `b.x`: INT, c: STRING>, l ARRAY<{deep}>, m MAP<STRING, {deep}>,"
+        f" n {deep}",
+    ).schema
+    aligned = frame.select(
+        *(
+            merges.aligned(frame[name], frame.schema[name].dataType, wanted[name].dataType)
+            for name in frame.columns
+        )
+    )
+
+    (row,) = aligned.collect()
+    assert tuple(row[0]) == ("ay", None, "see")
+    assert [tuple(element) for element in row[1]] == [(1, 2)]
+    assert {key: tuple(value) for key, value in row[2].items()} == {"k": (None, 2)}
+    assert row[3] is None
+
+
 def test_a_history_is_its_own_result(spark, change):
     found = _found(spark, ("k", 1, "a"), ("k", 2, "b"), ("k", 2, None, "delete"), change=change)
     deletes = found.where(merges.DELETED)

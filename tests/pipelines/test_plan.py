@@ -189,13 +189,22 @@ def test_columns_are_those_that_were_asked_for():
 
 
 @pytest.mark.parametrize(
-    "key", ["include_columns", "exclude_columns", "primary_keys", "sequence_by", "cluster_by"]
+    ("key", "missing"),
+    [
+        ("primary_keys", "nope"),
+        ("sequence_by", "nope"),
+        ("cluster_by", "nope"),
+        # Whole columns are left out, no fields of theirs.
+        ("include_columns", "nope, updated_at.deep"),
+        ("exclude_columns", "nope, updated_at.deep"),
+    ],
 )
-def test_columns_that_do_not_exist_are_named_with_those_that_do(key):
+def test_columns_that_do_not_exist_are_named_with_those_that_do(key, missing):
     table = {"source_table": "t", "table_configuration": {key: "id,nope,updated_at.deep"}}
 
     assert _problems(_spec(table), Source(t=_TICKETS))[0] == (
-        "objects[0].table: table 't' has no column nope; there are: id, x, y, updated_at, a, b"
+        f"objects[0].table: table 't' has no column {missing}; there are: id, x, y, updated_at, a,"
+        " b"
     )
 
 

@@ -153,18 +153,22 @@ def test_every_problem_is_named_at_once():
 @pytest.mark.parametrize(
     "spec, message",
     [
-        ([], "[] is not of type 'object'"),
+        ([], "must be object, got list"),
         ({"connection_name": "c", "objects": []}, "objects: must have at least one entry"),
         ({"connection_name": "c", "objects": [{}]}, "objects[0]: 'table' is a required property"),
         ({"objects": [{"table": {"source_table": "t"}}]}, "'connection_name' is a required"),
-        (_spec({"source_table": 1}), "objects[0].table.source_table: 1 is not of type 'string'"),
-        (_spec({"source_table": "t", "table_configuration": []}), "[] is not of type 'object'"),
+        (_spec({"source_table": 1}), "objects[0].table.source_table: must be string, got int"),
+        (
+            # Encoded twice, with what may be a secret.
+            _spec({"source_table": "t", "table_configuration": '{"token": "x"}'}),
+            "objects[0].table.table_configuration: must be object or null, got str",
+        ),
     ],
 )
 def test_another_form_is_refused(spec, message):
     (problem,) = _problems(spec)
 
-    assert message in problem
+    assert message in problem and "token" not in problem
 
 
 @pytest.mark.parametrize(

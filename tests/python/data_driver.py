@@ -49,6 +49,7 @@ def main(spec: dict):
             "tables": source.tables(),
             "schema": pyarrow.schema(source.schema("issues")).names,
             "chosen": pyarrow.schema(table.select("title", "id")).names,
+            "any_case": any_case(spec["options"]),
             "whole": pyarrow.schema(table).equals(table.to_arrow().schema),
             "of_silent": pyarrow.schema(opened(spec["silent"])[1]).names[:1],
             "described": [described[name] for name in names],
@@ -81,6 +82,14 @@ def opened(options: dict):
     )
 
     return source, source.read(more.pop("tableName"), **more)
+
+
+def any_case(options: dict) -> int:
+    """Rows of a table whose options are spelled in other case, the last of each counting."""
+    given = {name.upper(): value for name, value in options.items() if name != "tableName"}
+    source = lakeflow_connect.open(**(given | {"OWNER": "nobody"}))
+
+    return source.read(options["tableName"], owner=options["owner"]).to_arrow().num_rows
 
 
 def rows(table, read=None) -> list[dict]:

@@ -63,6 +63,7 @@ def test_a_table_says_what_it_is_before_it_is_read(seen):
     assert {"issues", "commits"} < set(told["tables"])
     assert told["tables"] == sorted(told["tables"])
     assert told["schema"] == list(seen["rows"][0])
+    assert told["any_case"] == len(seen["rows"])
     assert (told["chosen"], told["whole"], told["of_silent"]) == (["title", "id"], True, ["id"])
     assert told["described"] == ["cdc", ["id"], "updated_at", True]
 

@@ -16,14 +16,17 @@ from .classic import configure, jar
 from .errors import LakeflowError
 
 if TYPE_CHECKING:
-    from .pipelines.ingest import ingest
+    from .pipelines.ingest import IngestError, ingest
+    from .pipelines.spec import SpecError
     from .sources import Source, Table, open
     from .spark import LakeflowSource, register
 
 __all__ = [
+    "IngestError",
     "LakeflowError",
     "LakeflowSource",
     "Source",
+    "SpecError",
     "Table",
     "configure",
     "ingest",
@@ -34,8 +37,10 @@ __all__ = [
 
 #: What needs the native library or PySpark, loaded when it is asked for.
 _LATER = {
+    "IngestError": "pipelines.ingest",
     "LakeflowSource": "spark",
     "Source": "sources",
+    "SpecError": "pipelines.spec",
     "Table": "sources",
     "ingest": "pipelines.ingest",
     "open": "sources",

@@ -29,9 +29,12 @@ def open(source: str | None = None, /, **options: object) -> Source:
     Raises:
         ConfigInvalidError: for an unknown source or connection, and a reference that leads nowhere.
     """
-    given = as_options({"sourceName": source} | options)
+    given = _merged(as_options({"sourceName": source}), as_options(options))
+    name = next((v for n, v in _native.resolved(given).items() if n.lower() == "sourcename"), None)
+    if name is None:
+        raise config_invalid("name a source, such as open('github'), or a connection that has one")
 
-    return Source(given, _native.resolved(given)["sourceName"])
+    return Source(given, name)
 
 
 class Source:
@@ -100,7 +103,7 @@ class Source:
         return contents
 
     def _given(self, table: str | None, options: Mapping[str, object]) -> dict[str, str]:
-        return self._options | as_options({"tableName": table} | dict(options))
+        return _merged(self._options, as_options({"tableName": table}), as_options(options))
 
     def _resolved(self, table: str, options: Mapping[str, object]) -> dict[str, str]:
         return _native.resolved(self._given(table, options))
@@ -204,6 +207,15 @@ class Table:
 
     def __repr__(self) -> str:
         return f"<table {self._name}>"
+
+
+def _merged(*given: dict[str, str]) -> dict[str, str]:
+    """Options of which later ones win; their names may be written in any case."""
+    merged: dict[str, tuple[str, str]] = {}
+    for options in given:
+        merged |= {name.lower(): (name, value) for name, value in options.items()}
+
+    return dict(merged.values())
 
 
 def _counts(read: _native.Read) -> dict[str, Any]:

@@ -5,6 +5,8 @@ They define datasets and flows; when those run is the engine's business.
 
 from __future__ import annotations
 
+import re
+import warnings
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
@@ -37,6 +39,7 @@ class DatabricksBackend:
 
     def define(self, tables: Sequence[PlannedTable]):
         """Declares views, tables and flows."""
+        _warn_of_repeats(tables)
         for table in tables:
             clustering = {"cluster_by": list(table.clustering)} if table.clustering else {}
             self._dlt.create_streaming_table(name=_target(table), **clustering)
@@ -117,6 +120,7 @@ class SparkPipelinesBackend:
                 " which writes them to Delta Lake"
             )
             raise SpecError([*refused, Problem("", advice)])
+        _warn_of_repeats(tables)
         for table in tables:
             clustering = {"cluster_by": list(table.clustering)} if table.clustering else {}
             if table.ingestion is Ingestion.SNAPSHOT:
@@ -139,9 +143,27 @@ def _needs(table: PlannedTable) -> str:
     return "history of snapshots" if table.scd == 2 else ""
 
 
+def _warn_of_repeats(tables: Sequence[PlannedTable]):
+    """Where slices lie nowhere, rows within the lookback come again with each update."""
+    bare = [
+        table.source
+        for table in tables
+        if table.ingestion is Ingestion.APPEND
+        and "slicestore" not in (name.lower() for name in table.options)
+    ]
+    if bare:
+        warnings.warn(
+            f"tables {', '.join(bare)}: rows within the lookback are appended again with each"
+            " update unless the jar serves or option sliceStore names a folder",
+            stacklevel=3,
+        )
+
+
 def _target(table: PlannedTable) -> str:
-    """The destination as engines take it: a name alone as it is."""
-    return table.name if len(table.destination) > 1 else table.destination[0]
+    """The destination as engines take it: a plain name alone as it is."""
+    *place, name = table.destination
+
+    return name if not place and re.fullmatch(r"\w+", name, re.ASCII) else table.name
 
 
 def _reader(

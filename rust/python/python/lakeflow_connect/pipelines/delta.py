@@ -7,10 +7,11 @@ died anywhere is made whole by the next one: every step gives the same result wh
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from ..errors import config_invalid, of
 from ..progress import Progress
@@ -27,6 +28,9 @@ _FORMAT = "lakeflow_connect"
 
 #: Seconds between two looks at a query.
 _LOOK = 0.5
+
+#: Begin of the names of properties that tell by what rows are told apart and ordered.
+_PROPERTY = "lakeflow_connect."
 
 
 @dataclass(frozen=True)
@@ -83,7 +87,10 @@ class _Writer:
     def write(self) -> int:
         """Brings the table up to date; the number of rows that the source gave."""
         self._schema = self._read().schema
-        self._create(self._table.name, self._definition())
+        columns = self._definition()
+        self._create(self._table.name, columns, self._table.clustering)
+        self._require_history()
+        self._grow(columns)
         ways = {
             Ingestion.APPEND: self._append,
             Ingestion.SNAPSHOT: self._snapshot,
@@ -116,12 +123,17 @@ class _Writer:
 
         return empty.select(self._change.begin.alias("begin")).schema["begin"].dataType
 
-    def _create(self, name: str, columns: Sequence[tuple[str, DataType]]):
-        """Makes the table, or adds the columns that it lacks."""
+    def _create(
+        self, name: str, columns: Sequence[tuple[str, DataType]], clustering: Sequence[str] = ()
+    ):
+        """Makes a table unless there is one."""
         defined = ", ".join(f"{quoted(name)} {_sql(kind)}" for name, kind in columns)
-        clustering = ", ".join(map(path, self._table.clustering))
-        clustered = f" CLUSTER BY ({clustering})" if clustering else ""
+        clustered = f" CLUSTER BY ({', '.join(map(path, clustering))})" if clustering else ""
         self._spark.sql(f"CREATE TABLE IF NOT EXISTS {name} ({defined}) USING delta{clustered}")
+
+    def _grow(self, columns: Sequence[tuple[str, DataType]]):
+        """Adds columns, and fields of columns, that the table lacks."""
+        name = self._table.name
         existing = self._spark.table(name).schema
         _require_kind(name, existing.names, [column for column, _ in columns])
         added = list(_added(existing, columns))
@@ -129,12 +141,29 @@ class _Writer:
             text = ", ".join(f"{column} {_sql(kind)}" for column, kind in added)
             self._spark.sql(f"ALTER TABLE {name} ADD COLUMNS ({text})")
 
+    def _require_history(self):
+        """Refuses keys and an order that are not those of the rows that the table has."""
+        given = {f"{_PROPERTY}keys": json.dumps(self._table.keys)} if self._table.keys else {}
+        if self._table.scd == 2:
+            given[f"{_PROPERTY}sequence"] = json.dumps(self._table.sequence)
+        name = self._table.name
+        found = {r.key: r.value for r in self._spark.sql(f"SHOW TBLPROPERTIES {name}").collect()}
+        for key, value in given.items():
+            if found.get(key, value) != value:
+                what = key.removeprefix(_PROPERTY)
+                raise config_invalid(
+                    f"table {name} was written with {what} {found[key]}, now they are {value};"
+                    " restore them, or name another destination"
+                )
+        missing = {key: value for key, value in given.items() if key not in found}
+        if missing:
+            text = ", ".join(f"{_text(key)} = {_text(value)}" for key, value in missing.items())
+            self._spark.sql(f"ALTER TABLE {name} SET TBLPROPERTIES ({text})")
+
     # Rows that never change.
 
     def _append(self):
-        columns = [path(name) for name in self._columns]
-        frame = self._stream({}).select(*columns)
-        writer = frame.writeStream.format("delta").outputMode("append")
+        writer = self._stream({}).writeStream.format("delta").outputMode("append")
         self._finish(writer, lambda writer: writer.toTable(self._table.name))
 
     # Changes.
@@ -221,10 +250,9 @@ class _Writer:
     def _snapshot(self):
         """Compares the table with a snapshot that was read to its end first."""
         staged = f"{self._folder}/snapshot"
-        frame = self._read()
-        frame.select(*map(path, self._columns)).write.mode("overwrite").parquet(staged)
-        snapshot = self._spark.read.schema(frame.select(*map(path, self._columns)).schema)
-        snapshot = snapshot.parquet(staged)
+        frame = self._aligned(self._read())
+        frame.write.mode("overwrite").parquet(staged)
+        snapshot = self._spark.read.schema(frame.schema).parquet(staged)
         self.rows = snapshot.count()
         # A list that moves while it is read may show a row twice.
         found = merges.latest(merges.events(snapshot, self._columns, self._change), self._change)
@@ -262,19 +290,44 @@ class _Writer:
         return self._spark.read.format(_FORMAT).options(**self._table.options).load()
 
     def _stream(self, options: dict[str, str]) -> DataFrame:
+        # The jar would find a place by itself; the Python data source is told of none.
+        given = {name.lower() for name in self._table.options}
+        if "slicestore" not in given and re.match("(file:)?/", self._folder):
+            options = options | {"sliceStore": f"{self._folder}/slices"}
         reader = self._spark.readStream.format(_FORMAT)
 
-        return reader.options(**self._table.options, **options).load()
+        return self._aligned(reader.options(**self._table.options, **options).load())
+
+    def _aligned(self, frame: DataFrame) -> DataFrame:
+        """The columns that are written, as the table has them, and the kind of a change."""
+        from pyspark.sql import functions as f
+
+        table = self._spark.table(self._table.name).schema
+        types = {field.name.lower(): field.dataType for field in table.fields}
+        columns = [
+            merges.aligned(
+                f.col(quoted(name)), self._schema[name].dataType, types[name.lower()]
+            ).alias(name)
+            for name in self._columns
+        ]
+
+        return frame.select(*columns, *(c for c in frame.columns if c == "_change_type"))
 
     def _finish(self, writer: DataStreamWriter, start: Callable):
         """Runs a stream until it has caught up."""
         location = f"{self._folder}/checkpoint"
         query = start(writer.option("checkpointLocation", location).trigger(availableNow=True))
-        with Progress(self._table.source) as progress, progress.following(lambda: _counts(query)):
-            # In pieces, so that Ctrl-C is heard.
-            while not query.awaitTermination(_LOOK):
-                pass
-        self.rows = _counts(query)["rows"]
+        counts = _Counts(query)
+        with Progress(self._table.source) as progress, progress.following(counts.look):
+            try:
+                # In pieces, so that Ctrl-C is heard, and no batch is forgotten before it is seen.
+                while not query.awaitTermination(_LOOK):
+                    counts.look()
+            except BaseException:
+                query.stop()
+                raise
+            finally:
+                self.rows = counts.look()["rows"]
 
     def _merge(self, rows: DataFrame, on: str, actions: str, target: str | None = None):
         view = f"lakeflow_{self._table.tag}"
@@ -329,20 +382,32 @@ def _sql(kind: DataType) -> str:
     return kind.simpleString()
 
 
-def _counts(query: StreamingQuery) -> dict[str, int]:
-    """Rows and requests of a query up to now; requests are known of the jar's format."""
-    batches = [
-        json.loads(batch.json) if hasattr(batch, "json") else batch
-        for batch in query.recentProgress
-    ]
-    # Clients of Spark Connect are told no sum of a batch.
-    sources = [batch["sources"][0] for batch in batches]
-    counts: dict[str, int] = {"rows": sum(source["numInputRows"] for source in sources)}
-    metrics = sources[-1].get("metrics") if sources else None
-    if metrics:
-        counts["requests"] = int(metrics["requests"])
+class _Counts:
+    """What a query has done; Spark itself remembers its last batches only."""
 
-    return counts
+    def __init__(self, query: StreamingQuery):
+        self._query = query
+        self._rows: dict[int, int] = {}
+        self._requests: int | None = None
+
+    def look(self) -> dict[str, Any]:
+        """Rows up to now, and requests, where they are told."""
+        for batch in self._query.recentProgress:
+            told = json.loads(batch.json) if hasattr(batch, "json") else batch
+            # Clients of Spark Connect are told no sum of a batch.
+            source = told["sources"][0]
+            self._rows[told["batchId"]] = max(
+                source["numInputRows"], self._rows.get(told["batchId"], 0)
+            )
+            requests = (source.get("metrics") or {}).get("requests")
+            self._requests = self._requests if requests is None else int(requests)
+
+        return {"rows": sum(self._rows.values()), "requests": self._requests}
+
+
+def _text(value: str) -> str:
+    """A text as SQL writes it."""
+    return "'" + value.replace("\\", "\\\\").replace("'", "\\'") + "'"
 
 
 def _require_kind(name: str, existing: Iterable[str], wanted: Iterable[str]):

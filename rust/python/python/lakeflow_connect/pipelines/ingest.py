@@ -81,47 +81,45 @@ def ingest(
 ) -> list[Written]:
     """Brings the tables of a specification up to date, or declares them to the pipeline around.
 
-    In a Databricks or Apache Spark pipeline, tables and flows are declared, and the engine runs
-    them. Elsewhere they are read and written to Delta Lake at once.
+    With `checkpoints`, tables are read and written to Delta Lake at once. Without, they are
+    declared to the Databricks or Apache Spark pipeline that this is called in, which runs them.
 
     Args:
         spark: the session.
         pipeline_spec: the specification, in the form of `pipeline_spec.schema.json`.
-        checkpoints: folder for what tables must remember between runs; needed outside of a
-            pipeline, and a different one for each specification.
+        checkpoints: folder for what tables must remember between runs, a different one for each
+            specification.
         source: the source, where the connection does not say it.
         skip_failing: leave out tables that cannot be described, with a warning, instead of
             refusing the specification.
 
     Returns:
-        What was done with each table; nothing inside of a pipeline.
+        What was done with each table; nothing for those that are declared.
 
     Raises:
         SpecError: the specification has problems; nothing was created.
         IngestError: tables failed while they were read or written; the others were finished.
-        ValueError: `checkpoints` is missing.
+        ValueError: `checkpoints` is missing, and there is no pipeline around.
     """
     spec = parse(pipeline_spec)
     options = {} if source is None else {"sourceName": source}
 
-    engine = _engine(spark)
-    if engine is None and checkpoints is None:
-        raise ValueError("argument 'checkpoints' is needed outside of a pipeline: name a folder")
+    engine = DeltaBackend(spark, checkpoints) if checkpoints else _pipeline(spark)
     # Apache Spark analyses and runs nothing while a pipeline is being declared.
     known = _Native() if isinstance(engine, SparkPipelinesBackend) else ThroughSpark(spark)
     tables = plan(spec, known, options, skip_failing=skip_failing)
-    if engine is not None:
+    if not isinstance(engine, DeltaBackend):
         engine.define(tables)
         return []
-    results = DeltaBackend(spark, checkpoints).run(tables)
+    results = engine.run(tables)
     if any(result.error is not None for result in results):
         raise IngestError(results)
 
     return results
 
 
-def _engine(spark: SparkSession) -> DatabricksBackend | SparkPipelinesBackend | None:
-    """The pipeline engine around, if there is one."""
+def _pipeline(spark: SparkSession) -> DatabricksBackend | SparkPipelinesBackend:
+    """The pipeline engine around."""
     dlt = _module("dlt")
     if dlt is not None and hasattr(dlt, "create_streaming_table"):
         return DatabricksBackend(spark, dlt)
@@ -129,26 +127,31 @@ def _engine(spark: SparkSession) -> DatabricksBackend | SparkPipelinesBackend | 
     if pipelines is not None and _is_defining():
         return SparkPipelinesBackend(spark, pipelines)
 
-    return None
+    raise ValueError(
+        "argument 'checkpoints' is needed outside of a pipeline: name a folder, and tables are"
+        " written to Delta Lake"
+    )
 
 
 def _is_defining() -> bool:
     """Whether the code is part of a pipeline of Apache Spark."""
     from pyspark.errors import PySparkRuntimeError
-    from pyspark.pipelines.graph_element_registry import get_active_graph_element_registry
 
     try:
+        from pyspark.pipelines.graph_element_registry import get_active_graph_element_registry
+
         get_active_graph_element_registry()
-    except PySparkRuntimeError:
+    except (ImportError, PySparkRuntimeError):
         return False
 
     return True
 
 
 def _module(name: str):
+    # Platforms have modules that refuse to be imported out of place, with errors of their own.
     try:
         return importlib.import_module(name)
-    except ImportError:
+    except Exception:
         return None
 
 

@@ -10,8 +10,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
+from .plan import quoted
+
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
+    from pyspark.sql.types import DataType
 
 #: Place of an event in its micro-batch: of two with equal sequence the later one wins.
 ORDER = "__order"
@@ -59,6 +62,13 @@ class Change:
 
         return f.col(SEQUENCE) if len(self.sequence) > 1 else f.col(f"{SEQUENCE}._0")
 
+    @property
+    def end(self) -> Column:
+        """When a version of the table ended, in the form of a sequence."""
+        from pyspark.sql import functions as f
+
+        return f.col(END) if len(self.sequence) > 1 else f.struct(f.col(END).alias("_0"))
+
     def same(self, one: str, other: str) -> str:
         """The condition that two aliases have one key."""
         return " AND ".join(f"{one}.{name} <=> {other}.{name}" for name in self.key_names)
@@ -71,7 +81,7 @@ def events(batch: DataFrame, columns: Sequence[str], change: Change) -> DataFram
     feed = "_change_type" in batch.columns
     deleted = f.col("_change_type") == "delete" if feed else f.lit(False)
     picked = batch.select(
-        *(f.col(path(name)) for name in columns),
+        *(f.col(quoted(name)) for name in columns),
         f.monotonically_increasing_id().alias(ORDER),
         deleted.alias(DELETED),
     )
@@ -131,13 +141,19 @@ def history(
         same = f.expr(change.same("row", "touched"))
         return rows.alias("row").join(touched.alias("touched"), same, "left_semi")
 
-    kept = [*(f.col(path(name)) for name in columns), *change.key_names, SEQUENCE]
-    old = of_touched(change.marked(existing)).select(*kept, f.lit(-1).alias(ORDER))
+    kept = [*(f.col(quoted(name)) for name in columns), *change.key_names, SEQUENCE]
+    known = of_touched(change.marked(existing))
+    old = known.select(*kept, f.lit(-1).alias(ORDER))
     upserts = found.where(f"NOT {DELETED}").select(*kept, ORDER)
     one = Window.partitionBy(*change.key_names, SEQUENCE).orderBy(f.col(ORDER).desc())
     versions = old.unionByName(upserts).withColumn("__n", f.row_number().over(one))
     versions = versions.where("__n = 1").select(*kept, f.lit(False).alias(DELETED))
-    ends = of_touched(deletes).select(*change.key_names, SEQUENCE, f.lit(True).alias(DELETED))
+    # An end at which no version begins is a delete, although nobody may know of that any more.
+    ended = known.where(f"{END} IS NOT NULL").select(*change.key_names, change.end.alias(SEQUENCE))
+    same = f.expr(f"{change.same('ended', 'begun')} AND ended.{SEQUENCE} = begun.{SEQUENCE}")
+    ended = ended.alias("ended").join(old.alias("begun"), same, "left_anti")
+    ends = of_touched(deletes).select(*change.key_names, SEQUENCE).unionByName(ended)
+    ends = ends.withColumn(DELETED, f.lit(True))
     timeline = versions.unionByName(ends, allowMissingColumns=True)
     along = Window.partitionBy(*change.key_names).orderBy(f.col(SEQUENCE), f.col(DELETED))
     spans = timeline.withColumn(START, change.begin).withColumn(
@@ -159,13 +175,13 @@ def snapshot_history(
     from pyspark.sql import functions as f
 
     old = change.marked(existing.where(f"{END} IS NULL"))
-    content = f.struct(*(f.col(path(name)) for name in columns))
+    content = f.struct(*(f.col(quoted(name)) for name in columns))
     new = found.select("*", f.to_json(content).alias("__content"))
     old = old.select("*", f.to_json(content).alias("__content"))
     same = f.expr(f"{change.same('one', 'other')} AND one.__content = other.__content")
     opened = new.alias("one").join(old.alias("other"), same, "left_anti")
     closed = old.alias("one").join(new.alias("other"), same, "left_anti")
-    kept = [*(f.col(path(name)) for name in columns), *change.key_names]
+    kept = [*(f.col(quoted(name)) for name in columns), *change.key_names]
     opened = opened.select(
         *kept,
         at.alias(START),
@@ -177,6 +193,33 @@ def snapshot_history(
     return opened.unionByName(closed)
 
 
+def aligned(column: Column, kind: DataType, wanted: DataType) -> Column:
+    """A value with the fields of `wanted`, in their order; those that it lacks are null."""
+    from pyspark.sql import functions as f
+    from pyspark.sql.types import ArrayType, MapType, StructType
+
+    if kind == wanted:
+        return column
+    if isinstance(kind, StructType) and isinstance(wanted, StructType):
+        known = {field.name.lower(): field for field in kind.fields}
+        fields = []
+        for field in wanted.fields:
+            has = known.get(field.name.lower())
+            value = f.lit(None).cast(field.dataType)
+            if has is not None:
+                value = aligned(column.getField(has.name), has.dataType, field.dataType)
+            fields.append(value.alias(field.name))
+        return f.when(column.isNotNull(), f.struct(*fields))
+    if isinstance(kind, ArrayType) and isinstance(wanted, ArrayType):
+        return f.transform(column, lambda e: aligned(e, kind.elementType, wanted.elementType))
+    if isinstance(kind, MapType) and isinstance(wanted, MapType):
+        return f.transform_values(
+            column, lambda _, value: aligned(value, kind.valueType, wanted.valueType)
+        )
+
+    return column
+
+
 def path(name: str) -> str:
     """A column, or a field below it, as SQL writes it."""
-    return ".".join("`" + part.replace("`", "``") + "`" for part in name.split("."))
+    return ".".join(map(quoted, name.split(".")))

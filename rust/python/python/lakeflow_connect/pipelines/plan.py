@@ -190,8 +190,8 @@ def _planned(
         columns = tuple(source.columns(options))
     except Exception as error:
         raise SpecError([Problem(table.path, f"table '{table.source}': {error}")]) from error
-    asked = [*table.included, *table.excluded, *needed, *table.clustering]
-    missing = [name for name in dict.fromkeys(map(_whole, asked)) if name not in columns]
+    asked = [*table.included, *table.excluded, *map(_whole, [*needed, *table.clustering])]
+    missing = [name for name in dict.fromkeys(asked) if name not in columns]
     if missing:
         problem(
             f"table '{table.source}' has no column {', '.join(missing)}; there are:"

@@ -160,7 +160,11 @@ def _form_problems(spec: object) -> Iterable[Problem]:
 
 
 def _message(error) -> str:
-    """The validator's words, but for patterns."""
+    """The validator's words, but for patterns, and for values, which may be secrets."""
+    if error.validator == "type":
+        kinds = error.validator_value
+        expected = " or ".join([kinds] if isinstance(kinds, str) else kinds)
+        return f"must be {expected}, got {type(error.instance).__name__}"
     name = error.absolute_path[-1] if error.absolute_path else ""
     if error.validator == "pattern" and name == "scd_type":
         kinds = ", ".join(kind.value for kind in ScdType)
