@@ -107,6 +107,7 @@ def _asked(simulator, folder: Path, names: tuple[str, ...]) -> dict:
     streams.append(_stream(folder, "github_issues", issues, "carried") | {"runs": 2})
     asked = {
         "tables": issues | {"tableName": "_community_tables"},
+        "split": issues | {"numPartitions": "3"},
         "objects": issues | {"operation": "list_objects"},
         "reference": issues | {"token": "env:LAKEFLOW_TEST_TOKEN"},
         "registered": {name: value for name, value in events.items() if name != "sourceName"},
@@ -169,6 +170,10 @@ def test_batch_reads_give_the_golden_rows(seen):
     names = seen["names"]
 
     assert {name: seen["batches"][name] for name in names} == {name: _rows(name) for name in names}
+
+
+def test_a_batch_in_splits_gives_the_golden_rows(seen):
+    assert seen["batches"]["split"] == _rows("github_issues")
 
 
 def test_a_source_says_what_tables_it_has(seen):

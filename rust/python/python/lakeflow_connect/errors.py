@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+
 
 class LakeflowError(Exception):
     """A failure with a stable code; its message names what failed and what to do.
@@ -99,6 +101,15 @@ _CLASSES: dict[str, type[LakeflowError]] = {
 def of(code: str, message: str, retry: str = "never") -> LakeflowError:
     """The error of a code, as its own class."""
     return _CLASSES.get(code, LakeflowError)(code, message, retry)
+
+
+def within(error: BaseException) -> LakeflowError | None:
+    """The error of this library that an error of Spark is about; none if there is no such."""
+    if isinstance(error, LakeflowError):
+        return error
+    found = re.search(rf"\[({'|'.join(_CLASSES)})\] (.*)", str(error))
+
+    return found and of(found[1], re.sub(r" SQLSTATE: \w+$", "", found[2].rstrip()))
 
 
 def config_invalid(message: str) -> LakeflowError:

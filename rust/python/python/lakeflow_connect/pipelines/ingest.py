@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import importlib
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
+from ..errors import within
 from .declarative import DatabricksBackend, SparkPipelinesBackend
 from .delta import DeltaBackend, Written
 from .plan import plan
@@ -29,7 +31,7 @@ class IngestError(RuntimeError):
     def __init__(self, results: list[Written]):
         self.results = results
         failed = [result for result in results if result.error is not None]
-        lines = "".join(f"\n- {result.table}: {_first_line(result.error)}" for result in failed)
+        lines = "".join(f"\n- {result.table}: {_line(result.error)}" for result in failed)
         super().__init__(f"{len(failed)} of {len(results)} tables were not written:{lines}")
 
 
@@ -44,15 +46,37 @@ class ThroughSpark:
         self._spark = spark
 
     def rows(self, options: Mapping[str, str]) -> list[dict]:
-        """The rows of a table."""
-        return [row.asDict() for row in self._load(options).collect()]
+        """The rows of a table.
+
+        Raises:
+            LakeflowError: what the source meets.
+        """
+        with _in_words():
+            return [row.asDict() for row in self._load(options).collect()]
 
     def columns(self, options: Mapping[str, str]) -> list[str]:
-        """The names of a table's columns."""
-        return self._load(options).columns
+        """The names of a table's columns.
+
+        Raises:
+            LakeflowError: what the source's own discovery meets.
+        """
+        with _in_words():
+            return self._load(options).columns
 
     def _load(self, options: Mapping[str, str]) -> DataFrame:
         return self._spark.read.format(_FORMAT).options(**options).load()
+
+
+@contextmanager
+def _in_words() -> Iterator[None]:
+    """Raises what Spark wraps in pages of its own frames."""
+    try:
+        yield
+    except Exception as error:
+        found = within(error)
+        if found is None:
+            raise
+        raise found from None
 
 
 class _Native:
@@ -98,6 +122,7 @@ def ingest(
 
     Raises:
         SpecError: the specification has problems; nothing was created.
+        LakeflowError: the source cannot be asked; nothing was created.
         IngestError: tables failed while they were read or written; the others were finished.
         ValueError: `checkpoints` is missing, and there is no pipeline around.
     """
@@ -155,5 +180,5 @@ def _module(name: str):
         return None
 
 
-def _first_line(error: Exception) -> str:
-    return (str(error).splitlines() or [type(error).__name__])[0]
+def _line(error: Exception) -> str:
+    return str(within(error) or "") or (str(error).splitlines() or [type(error).__name__])[0]
