@@ -6,10 +6,10 @@ from pathlib import Path
 
 import pytest
 from support import connections, environment, processes, wheel
+from support.golden import golden
 from support.simulator import Simulator, example
 
 _ROOT = Path(__file__).parent.parent.parent
-_GOLDEN = Path(__file__).parent.parent / "golden"
 
 
 @pytest.fixture(scope="module")
@@ -44,8 +44,7 @@ def _texts(cell: dict) -> list[str]:
 
 def test_the_first_read(python, tmp_path):
     with Simulator("serve", "--source", "github") as simulator:
-        records = json.loads((_GOLDEN / "github_issues.json").read_text())["records"]
-        simulator.set_records("github", "issues", records)
+        simulator.set_records("github", "issues", golden("github_issues")["records"])
         _run(
             "first_read",
             python,

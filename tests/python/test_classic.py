@@ -6,9 +6,8 @@ from pathlib import Path
 
 import pytest
 from support import environment, processes, wheel
+from support.golden import golden, golden_rows
 from support.simulator import Simulator, github
-
-_GOLDEN = Path(__file__).parent.parent / "golden"
 
 
 @pytest.fixture(scope="module", params=("3_5", "4_1"))
@@ -17,8 +16,7 @@ def seen(request, tmp_path_factory):
     folder = tmp_path_factory.mktemp(f"classic-{request.param}")
     python = wheel.with_spark(folder / "environment", request.param)
     with Simulator("serve", "--source", "github") as simulator:
-        golden = json.loads((_GOLDEN / "github_issues.json").read_text())
-        simulator.set_records("github", "issues", golden["records"])
+        simulator.set_records("github", "issues", golden("github_issues")["records"])
         spec = {
             "options": github(simulator),
             "folder": str(folder / "spark"),
@@ -27,7 +25,7 @@ def seen(request, tmp_path_factory):
         script = Path(__file__).with_name("classic_driver.py")
         alone = wheel.alone(python)
         processes.run(python, script, spec, folder / "empty", environment=alone)
-    rows = sorted(golden["rows"], key=lambda row: row["id"])
+    rows = golden_rows("github_issues")
 
     return json.loads((folder / "result.json").read_text()) | {"golden": rows}
 

@@ -5,9 +5,8 @@ from pathlib import Path
 
 import pytest
 from support import processes, wheel
+from support.golden import golden, golden_rows
 from support.simulator import Simulator, github
-
-_GOLDEN = Path(__file__).parent.parent / "golden"
 
 #: Rows of a table of which only the first batch is taken.
 _MANY = 60_000
@@ -23,8 +22,7 @@ def seen(tmp_path_factory):
         Simulator("serve", "--source", "github", "--rows", f"github/issues={_MANY}") as many,
         Simulator("serve", "--source", "github") as silent,
     ):
-        golden = json.loads((_GOLDEN / "github_issues.json").read_text())
-        simulator.set_records("github", "issues", golden["records"])
+        simulator.set_records("github", "issues", golden("github_issues")["records"])
         silent.fault(path="/github/*", kind="black_hole", every=1)
         spec = {
             "options": github(simulator),
@@ -36,7 +34,7 @@ def seen(tmp_path_factory):
         alone = wheel.alone(python)
         processes.run(python, script, spec, folder / "empty", environment=alone)
         asked = len(many.requests())
-    rows = sorted(golden["rows"], key=lambda row: row["id"])
+    rows = golden_rows("github_issues")
 
     return json.loads((folder / "result.json").read_text()) | {"rows": rows, "asked": asked}
 

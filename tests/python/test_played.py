@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 from support import corpus, processes, wheel
+from support.golden import fill_orders, golden
 from support.simulator import Simulator, example, github
 
-_GOLDEN = Path(__file__).parent.parent / "golden"
 _EVENTS = corpus.events_in_threes(60)
 
 
@@ -16,14 +16,8 @@ def seen(request, tmp_path_factory):
     """What one PySpark's classes did."""
     folder = tmp_path_factory.mktemp(f"played-{request.param}")
     python = wheel.with_spark(folder / "environment", request.param)
-    orders = json.loads((_GOLDEN / "example_orders.json").read_text())
     with Simulator("serve", "--source", "github", "--source", "example") as simulator:
-        simulator.freeze(orders["deleted_at"])
-        simulator.set_records("example", "orders", orders["records"])
-        authorization = {"Authorization": "Basic dXNlcjpwYXNz"}
-        for key in orders["deletes"]:
-            path = f"/example/tables/orders/records/{key}"
-            simulator.call("DELETE", path, None, authorization)
+        fill_orders(simulator)
         with Simulator("serve", "--source", "example") as service:
             service.set_records("example", "events", _EVENTS)
             events = example(service, "events")
@@ -43,7 +37,7 @@ def seen(request, tmp_path_factory):
             processes.run(python, script, spec, folder / "empty", environment=wheel.alone(python))
 
     result = json.loads((folder / "result.json").read_text())
-    return result | {"line": request.param, "orders": orders}
+    return result | {"line": request.param, "orders": golden("example_orders")}
 
 
 def test_the_classes_are_of_the_line_they_should_be(seen):

@@ -7,12 +7,11 @@ from pathlib import Path
 
 import pytest
 from support import processes, wheel
+from support.golden import EXAMPLE_TABLES, fill, golden, golden_rows
 from support.simulator import Simulator, example, github, spread_commits
 from support.streams import Checkpoint
 
-_GOLDEN = Path(__file__).parent.parent / "golden"
-_EXAMPLE = ("products", "events", "users", "orders", "metrics")
-_TABLES = ("github_issues", *(f"example_{table}" for table in _EXAMPLE))
+_TABLES = ("github_issues", *(f"example_{table}" for table in EXAMPLE_TABLES))
 _STREAMS = ("github_issues", "example_events", "example_users", "example_orders", "example_metrics")
 
 #: What is read on the lines beside the two whose code the others share, 4.1 and 4.3.
@@ -20,18 +19,6 @@ _FEWER = ("github_issues", "example_events")
 
 #: PySpark that runs one micro-batch under AvailableNow.
 _ONE_BATCH = ("4_0", "4_1")
-
-
-def _golden(name: str) -> dict:
-    return json.loads((_GOLDEN / f"{name}.json").read_text())
-
-
-def _rows(name: str) -> list[dict]:
-    golden = _golden(name)
-    deleted = golden.get("deletes", [])
-    key = next(iter(golden["rows"][0]))
-
-    return sorted((r for r in golden["rows"] if r[key] not in deleted), key=lambda r: r[key])
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +42,7 @@ def _read(line: str, folder: Path) -> dict:
         Simulator("serve", "--source", "github", "--source", "example") as simulator,
         Simulator("serve", "--source", "github") as present,
     ):
-        _fill(simulator)
+        fill(simulator)
         commits = spread_commits(present, "acme/widgets", days=300, count=90)
         spec = _asked(simulator, folder, names)
         spec["streams"].append(_stream(folder, "commits", _backlog(present), "stored"))
@@ -82,22 +69,10 @@ def _read(line: str, folder: Path) -> dict:
     }
 
 
-def _fill(simulator):
-    orders = _golden("example_orders")
-    simulator.freeze(orders["deleted_at"])
-    simulator.set_records("github", "issues", _golden("github_issues")["records"])
-    for table in _EXAMPLE:
-        simulator.set_records("example", table, _golden(f"example_{table}")["records"])
-    authorization = {"Authorization": "Basic dXNlcjpwYXNz"}
-    for key in orders["deletes"]:
-        path = f"/example/tables/orders/records/{key}"
-        simulator.call("DELETE", path, None, authorization)
-
-
 def _asked(simulator, folder: Path, names: tuple[str, ...]) -> dict:
     issues = github(simulator)
     events = example(simulator, "events")
-    tables = {f"example_{table}": example(simulator, table) for table in _EXAMPLE}
+    tables = {f"example_{table}": example(simulator, table) for table in EXAMPLE_TABLES}
     tables["github_issues"] = issues
     capped = events | {"max_records_per_batch": "3", "limit": "1"}
     streamed = {name: tables[name] for name in names if name in _STREAMS}
@@ -169,11 +144,13 @@ def test_the_session_is_of_the_line_it_should_be(seen):
 def test_batch_reads_give_the_golden_rows(seen):
     names = seen["names"]
 
-    assert {name: seen["batches"][name] for name in names} == {name: _rows(name) for name in names}
+    assert {name: seen["batches"][name] for name in names} == {
+        name: golden_rows(name) for name in names
+    }
 
 
 def test_a_batch_in_splits_gives_the_golden_rows(seen):
-    assert seen["batches"]["split"] == _rows("github_issues")
+    assert seen["batches"]["split"] == golden_rows("github_issues")
 
 
 def test_a_source_says_what_tables_it_has(seen):
@@ -184,15 +161,15 @@ def test_a_source_says_what_tables_it_has(seen):
 
 
 def test_a_secret_may_be_given_by_reference(seen):
-    assert seen["batches"]["reference"] == _rows("github_issues")
+    assert seen["batches"]["reference"] == golden_rows("github_issues")
 
 
 def test_a_registered_source_need_not_be_named(seen):
-    assert seen["batches"]["registered"] == _rows("example_events")
+    assert seen["batches"]["registered"] == golden_rows("example_events")
 
 
 def test_filters_are_pushed_down_on_request(seen):
-    open_ones = [row for row in _rows("github_issues") if row["state"] == "open"]
+    open_ones = [row for row in golden_rows("github_issues") if row["state"] == "open"]
     pushed = [query for query in seen["lists"] if query.get("state") == "open"]
 
     if seen["line"] == "4_0":
@@ -206,7 +183,7 @@ def test_filters_are_pushed_down_on_request(seen):
 def test_a_given_schema_chooses_and_orders_columns(seen):
     expected = [
         {"created_at": row["created_at"], "event_id": row["event_id"]}
-        for row in _golden("example_events")["rows"]
+        for row in golden("example_events")["rows"]
     ]
 
     assert sorted(seen["given"]["wide"], key=str) == sorted(expected, key=str)
@@ -215,12 +192,12 @@ def test_a_given_schema_chooses_and_orders_columns(seen):
 def test_streams_give_the_golden_rows_and_then_nothing(seen):
     for name in (name for name in seen["names"] if name in _STREAMS):
         stream = seen["streams"][f"{name}-stored"]
-        assert stream["rows"] == _rows(name), name
+        assert stream["rows"] == golden_rows(name), name
         assert [sum(run) for run in stream["runs"]] == [len(stream["rows"]), 0], name
 
 
 def test_the_delete_feed_gives_the_golden_tombstones(seen):
-    assert seen["streams"]["deletes-stored"]["rows"] == _golden("example_orders")["tombstones"]
+    assert seen["streams"]["deletes-stored"]["rows"] == golden("example_orders")["tombstones"]
 
 
 @pytest.mark.parametrize("kind", ("stored", "carried"))
@@ -228,7 +205,7 @@ def test_a_cap_makes_micro_batches_or_runs(seen, kind):
     stream = seen["streams"][f"capped-{kind}"]
     batches = [rows for run in stream["runs"] for rows in run]
 
-    assert stream["rows"] == _rows("example_events")
+    assert stream["rows"] == golden_rows("example_events")
     assert len(batches) > 1 and sum(batches) == len(stream["rows"])
     if seen["line"] in _ONE_BATCH:
         assert stream["runs"] == [*([rows] for rows in batches), []]
@@ -252,14 +229,14 @@ def test_a_stream_that_is_far_behind_is_read_by_tasks(seen):
 
 def test_without_a_store_a_run_reads_the_lookback_again(seen):
     stream = seen["streams"]["github_issues-carried"]
-    last = max(row["updated_at"] for row in _rows("github_issues"))
+    last = max(row["updated_at"] for row in golden_rows("github_issues"))
     # What stands at the very cursor is known from the offset.
-    minute = [row for row in _rows("github_issues") if row["updated_at"][:16] == last[:16]]
+    minute = [row for row in golden_rows("github_issues") if row["updated_at"][:16] == last[:16]]
     again = [row for row in minute if row["updated_at"] != last]
 
-    assert [sum(run) for run in stream["runs"]] == [len(_rows("github_issues")), len(again)]
+    assert [sum(run) for run in stream["runs"]] == [len(golden_rows("github_issues")), len(again)]
     key = operator.itemgetter("id")
-    assert stream["rows"] == sorted([*_rows("github_issues"), *again], key=key)
+    assert stream["rows"] == sorted([*golden_rows("github_issues"), *again], key=key)
 
 
 def test_a_run_that_ends_leaves_no_rows_but_those_of_its_last_batch(seen):

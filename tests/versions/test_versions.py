@@ -6,11 +6,11 @@ from pathlib import Path
 
 import pytest
 from support import corpus, environment, processes
+from support.golden import EXAMPLE_TABLES, fill, golden, golden_rows
 from support.simulator import Simulator, example, github
 from support.streams import Checkpoint
 
 _TESTS = Path(__file__).parent.parent
-_EXAMPLE = ("products", "events", "users", "orders", "metrics")
 _STREAMS = ("github_issues", "example_events", "example_users", "example_orders", "example_metrics")
 
 #: What a source says of itself: options beside those of its issues, and what comes first.
@@ -25,10 +25,6 @@ _EVENTS = [
 ]
 
 
-def _golden(name: str) -> dict:
-    return json.loads((_TESTS / "golden" / f"{name}.json").read_text())
-
-
 @pytest.fixture(scope="module", params=environment.SPARK_LINES)
 def seen(request, tmp_path_factory):
     """What one Spark version read, and what its first driver left behind when it died."""
@@ -41,7 +37,7 @@ def seen(request, tmp_path_factory):
         events.set_records("example", "events", _EVENTS)
         died = _let_die(line, events, folder)
         events.clear_requests()
-        _fill(simulator)
+        fill(simulator)
         spec = {
             "jars": [str(environment.jar())],
             "folder": str(folder / "spark"),
@@ -71,20 +67,8 @@ def seen(request, tmp_path_factory):
 
 
 def _options(simulator) -> dict:
-    tables = {f"example_{table}": example(simulator, table) for table in _EXAMPLE}
+    tables = {f"example_{table}": example(simulator, table) for table in EXAMPLE_TABLES}
     return tables | {"github_issues": github(simulator)}
-
-
-def _fill(simulator):
-    orders = _golden("example_orders")
-    simulator.freeze(orders["deleted_at"])
-    simulator.set_records("github", "issues", _golden("github_issues")["records"])
-    for table in _EXAMPLE:
-        simulator.set_records("example", table, _golden(f"example_{table}")["records"])
-    authorization = {"Authorization": "Basic dXNlcjpwYXNz"}
-    for key in orders["deletes"]:
-        path = f"/example/tables/orders/records/{key}"
-        simulator.call("DELETE", path, None, authorization)
 
 
 def _let_die(line: str, simulator, folder: Path) -> dict:
@@ -119,9 +103,11 @@ def test_the_session_is_of_the_line_it_should_be(seen):
     assert seen["version"].startswith(seen["line"].replace("_", "."))
 
 
-@pytest.mark.parametrize("name", ("github_issues", *(f"example_{table}" for table in _EXAMPLE)))
+@pytest.mark.parametrize(
+    "name", ("github_issues", *(f"example_{table}" for table in EXAMPLE_TABLES))
+)
 def test_a_batch_read_gives_the_golden_rows(seen, name):
-    rows = _rows(name)
+    rows = golden_rows(name)
 
     read = seen["batches"][name]
 
@@ -135,18 +121,18 @@ def test_a_batch_read_gives_the_golden_rows(seen, name):
 def test_a_stream_gives_the_golden_rows_and_then_nothing(seen, name):
     stream = seen["streams"][name]
 
-    assert stream["rows"] == _rows(name)
+    assert stream["rows"] == golden_rows(name)
     assert sum(stream["batches"]) == len(stream["rows"])
     assert stream["again"] == []
 
 
 @pytest.mark.parametrize("trigger", ("once", "every"))
 def test_a_stream_gives_the_golden_rows_under_each_trigger(seen, trigger):
-    assert seen["triggers"][trigger] == _rows("example_events")
+    assert seen["triggers"][trigger] == golden_rows("example_events")
 
 
 def test_a_table_of_a_catalog_gives_the_golden_rows(seen):
-    assert seen["catalog"] == _rows("github_issues")
+    assert seen["catalog"] == golden_rows("github_issues")
 
 
 def test_a_source_says_what_tables_it_has(seen):
@@ -156,18 +142,10 @@ def test_a_source_says_what_tables_it_has(seen):
     assert tables == sorted(objects) and {"issues", "commits"} < set(tables)
 
 
-def _rows(name: str) -> list[dict]:
-    golden = _golden(name)
-    deleted = golden.get("deletes", [])
-    key = next(iter(golden["rows"][0]))
-
-    return sorted((r for r in golden["rows"] if r[key] not in deleted), key=lambda r: r[key])
-
-
 def test_the_delete_feed_gives_the_golden_tombstones(seen):
     stream = seen["streams"]["deletes"]
 
-    assert stream["rows"] == _golden("example_orders")["tombstones"]
+    assert stream["rows"] == golden("example_orders")["tombstones"]
     assert stream["again"] == []
 
 

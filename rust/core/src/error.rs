@@ -95,6 +95,18 @@ pub enum Retry {
     Exhausted,
 }
 
+/// `never`, `backoff`, `exhausted`, or `after:` and milliseconds.
+impl fmt::Display for Retry {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Never => f.write_str("never"),
+            Self::Backoff => f.write_str("backoff"),
+            Self::Exhausted => f.write_str("exhausted"),
+            Self::After(pause) => write!(f, "after:{}", pause.as_millis()),
+        }
+    }
+}
+
 /// An error with its kind, retry class, context pairs and cause.
 ///
 /// `Display` is one line, `message (table: t, request: GET /x)`; causes are in
@@ -240,6 +252,19 @@ impl std::error::Error for Error {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn retry_classes_have_stable_names() {
+        let cases = [
+            (Retry::Never, "never"),
+            (Retry::Backoff, "backoff"),
+            (Retry::Exhausted, "exhausted"),
+            (Retry::After(Duration::from_millis(1500)), "after:1500"),
+        ];
+        for (retry, text) in cases {
+            assert_eq!(retry.to_string(), text);
+        }
+    }
 
     #[test]
     fn display_is_one_line_with_context_and_debug_adds_causes() {

@@ -4,7 +4,7 @@ use jni::errors::ErrorPolicy;
 use jni::objects::{JThrowable, JValue};
 use jni::strings::JNIString;
 use jni::{Env, jni_sig, jni_str};
-use lakeflow_core::{Error, Retry};
+use lakeflow_core::Error;
 use std::any::Any;
 use std::fmt;
 
@@ -90,7 +90,7 @@ fn throw_typed(env: &mut Env<'_>, error: &Error) -> jni::errors::Result<()> {
     let class = env.find_class(jni_str!("lakeflow/connect/errors/LakeflowException"))?;
     let code = env.new_string(error.kind().code())?;
     let message = env.new_string(error.to_string())?;
-    let retry = env.new_string(retry_text(error.retry_class()))?;
+    let retry = env.new_string(error.retry_class().to_string())?;
     let exception = env.new_object(
         class,
         jni_sig!("(Ljava/lang/String;Ljava/lang/String;Ljava/lang/String;)V"),
@@ -99,33 +99,4 @@ fn throw_typed(env: &mut Env<'_>, error: &Error) -> jni::errors::Result<()> {
     let exception = env.cast_local::<JThrowable>(exception)?;
 
     env.throw(exception)
-}
-
-/// `never`, `backoff`, `exhausted`, or `after:` and milliseconds.
-fn retry_text(retry: Retry) -> String {
-    match retry {
-        Retry::Never => "never".to_owned(),
-        Retry::Backoff => "backoff".to_owned(),
-        Retry::Exhausted => "exhausted".to_owned(),
-        Retry::After(pause) => format!("after:{}", pause.as_millis()),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use std::time::Duration;
-
-    #[test]
-    fn retry_classes_have_stable_names() {
-        let cases = [
-            (Retry::Never, "never"),
-            (Retry::Backoff, "backoff"),
-            (Retry::Exhausted, "exhausted"),
-            (Retry::After(Duration::from_millis(1500)), "after:1500"),
-        ];
-        for (retry, text) in cases {
-            assert_eq!(retry_text(retry), text);
-        }
-    }
 }

@@ -1,6 +1,6 @@
 //! Errors as Python exceptions.
 
-use lakeflow_core::{Error, Retry};
+use lakeflow_core::Error;
 use pyo3::prelude::*;
 use std::fmt;
 
@@ -50,20 +50,10 @@ impl From<Failure> for PyErr {
 /// The package's exception for `error`.
 fn exception(py: Python<'_>, error: &Error) -> PyResult<PyErr> {
     let errors = py.import("lakeflow_connect.errors")?;
-    let (code, retry) = (error.kind().code(), retry_text(error.retry_class()));
+    let (code, retry) = (error.kind().code(), error.retry_class().to_string());
     let exception = errors.call_method1("of", (code, error.to_string(), retry))?;
 
     Ok(PyErr::from_value(exception))
-}
-
-/// `never`, `backoff`, `exhausted`, or `after:` and milliseconds.
-fn retry_text(retry: Retry) -> String {
-    match retry {
-        Retry::Never => "never".to_owned(),
-        Retry::Backoff => "backoff".to_owned(),
-        Retry::Exhausted => "exhausted".to_owned(),
-        Retry::After(pause) => format!("after:{}", pause.as_millis()),
-    }
 }
 
 /// Fails once Python has a signal to handle.
