@@ -1,17 +1,16 @@
 """Spark Connect: a client that is Python only reads through a server, by either door."""
 
 import json
-import socket
-from contextlib import contextmanager
 from pathlib import Path
 
 import pytest
-from support import environment, ports, processes, session, wheel
+from support import environment, processes, wheel
 from support.golden import golden, golden_rows
-from support.servers import Server
+from support.servers import connect_server
 from support.simulator import Simulator, example, github
 
 _READS = ("github_issues", "example_events")
+_LINE = environment.spark_line()
 
 
 @pytest.fixture(scope="module", params=("jar", "wheel"))
@@ -26,7 +25,9 @@ def told(request, tmp_path_factory):
         issues, events = github(simulator), example(simulator, "events")
         unnamed = {name: value for name, value in issues.items() if name != "sourceName"}
         result = folder / "result.json"
-        with _with_jar(folder) if by_jar else _with_wheel(folder) as server:
+        jars = [environment.jar()] if by_jar else []
+        python = None if by_jar else wheel.with_spark(folder / "server-python", _LINE)
+        with connect_server(folder / "server", jars, python) as server:
             spec = {
                 "server": server,
                 "register": None if by_jar else "github",
@@ -48,50 +49,6 @@ def told(request, tmp_path_factory):
             processes.run(python, client, spec, folder / "client", environment=alone)
 
     return json.loads(result.read_text())
-
-
-def _with_jar(folder: Path):
-    return _server(folder / "server", ["--jars", str(environment.jar())])
-
-
-def _with_wheel(folder: Path):
-    python = wheel.with_spark(folder / "server-environment", environment.spark_line())
-    home = next(python.parent.parent.glob("lib/python3*/site-packages/pyspark"))
-    variables = wheel.alone(python) | {"PYSPARK_PYTHON": str(python)}
-
-    return _server(folder / "server", [], variables=variables, spark_home=home)
-
-
-@contextmanager
-def _server(folder: Path, more: list[str], **how):
-    """A Spark Connect server of the suite's Spark; what a client names."""
-    port = ports.free()
-    settings = {
-        "spark.connect.grpc.binding.address": "127.0.0.1",
-        "spark.connect.grpc.binding.port": port,
-        "spark.driver.host": "127.0.0.1",
-        "spark.driver.bindAddress": "127.0.0.1",
-        "spark.sql.session.timeZone": session.SESSION_ZONE,
-        "spark.ui.enabled": "false",
-    }
-    arguments = [
-        *("--class", "org.apache.spark.sql.connect.service.SparkConnectServer"),
-        *("--master", "local[2]", "--driver-memory", "1g"),
-        *more,
-        *(part for key, value in settings.items() for part in ("--conf", f"{key}={value}")),
-        "spark-internal",
-    ]
-    with Server("spark-submit", arguments, folder, **how) as server:
-        server.until(lambda: _listens(port))
-        yield f"sc://127.0.0.1:{port}"
-
-
-def _listens(port: int) -> bool:
-    try:
-        socket.create_connection(("127.0.0.1", port), timeout=1).close()
-    except OSError:
-        return False
-    return True
 
 
 @pytest.mark.parametrize("name", _READS)
