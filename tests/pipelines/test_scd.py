@@ -17,6 +17,8 @@ from pyspark.sql import functions as F
 from support import connections, corpus
 from support.simulator import Simulator, example, github
 
+pytestmark = pytest.mark.delta
+
 #: Histories, each with keys of its own in the shared tables; `LAKEFLOW_HISTORIES` asks for more.
 _HISTORIES = int(os.environ.get("LAKEFLOW_HISTORIES", "200"))
 _ROUNDS = 5
