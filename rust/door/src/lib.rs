@@ -8,6 +8,7 @@
 
 mod mapping;
 pub mod panics;
+mod progress;
 mod reads;
 mod request;
 pub mod runtime;
@@ -19,5 +20,5 @@ pub use mapping::{Mapping, require_readable};
 pub use reads::{as_json, batch, describe, metrics, plan, resolve, slice};
 pub use request::{Condition, OptionMap, Place, Wanted, parse};
 pub use store::{Part, StoredBatches};
-pub use stream::{ReadAhead, StoredStream};
+pub use stream::{Background, StoredStream};
 pub use task::{Items, Next, Task, answer};

@@ -1,6 +1,7 @@
 //! A stream on the driver: slices are stored before their end is told, and served from there.
 
 use crate::mapping::differences;
+use crate::progress;
 use crate::reads;
 use crate::runtime;
 use crate::store::{Part, SliceOwner, SliceStore, StoredSlice, StreamOffset, unusable};
@@ -9,31 +10,38 @@ use bytes::Bytes;
 use lakeflow_core::{Clock, Error, Options, Result, SystemClock, TableSchema};
 use lakeflow_engine::{Engine, SliceEnd, SliceRequest, Split, TableStream};
 use std::collections::HashMap;
+use std::fs::{File, OpenOptions};
 use std::path::Path;
 use std::sync::{Arc, Mutex, MutexGuard};
 use tempfile::TempDir;
 use tokio::task::AbortHandle;
 
-/// Folders in which streams without a lasting store keep their slices: this, the process, a dash.
+/// How names of folders begin in which streams without a lasting store keep their slices.
 const FOLDER_PREFIX: &str = "lakeflow-slices-";
 
-/// Reads a stream ahead until it is dropped.
-pub struct ReadAhead(AbortHandle);
+/// The file in such a folder that is locked as long as the stream lives.
+const LOCK: &str = "lock";
 
-impl ReadAhead {
+/// What goes on beside a stream until it is dropped: reading ahead, and telling how far it is.
+pub struct Background(AbortHandle);
+
+impl Background {
     /// Begins.
     ///
     /// # Errors
     /// Those of [`runtime`](runtime::runtime).
-    pub fn of(stream: &TableStream) -> Result<Self> {
-        let stream = stream.clone();
-        let task = runtime::runtime()?.spawn(async move { stream.read_ahead().await });
+    pub fn of(stream: &TableStream, options: &Options) -> Result<Self> {
+        let (stream, file) = (stream.clone(), progress::file(options));
+        let task = runtime::runtime()?.spawn(async move {
+            let metrics = stream.live_metrics();
+            tokio::join!(stream.read_ahead(), progress::tell(&metrics, file.as_deref()))
+        });
 
         Ok(Self(task.abort_handle()))
     }
 }
 
-impl Drop for ReadAhead {
+impl Drop for Background {
     fn drop(&mut self) {
         self.0.abort();
     }
@@ -45,7 +53,7 @@ impl Drop for ReadAhead {
 /// Calls may come from any thread, one at a time.
 pub struct StoredStream {
     stream: TableStream,
-    _ahead: ReadAhead,
+    _background: Background,
     /// `<source>.<table>`.
     name: String,
     /// Columns of what is stored, in Spark's JSON form.
@@ -56,7 +64,13 @@ pub struct StoredStream {
     fail_on_data_loss: bool,
     state: Mutex<State>,
     /// Removed with the stream.
-    _folder: Option<TempDir>,
+    own_folder: Mutex<Option<OwnFolder>>,
+}
+
+/// A folder for the slices of one stream of this process.
+struct OwnFolder {
+    folder: TempDir,
+    _lock: File,
 }
 
 struct State {
@@ -87,18 +101,21 @@ impl StoredStream {
         let flag = options.get("failOnDataLoss").map(str::trim);
         let fail_on_data_loss = flag.is_none_or(|flag| !flag.eq_ignore_ascii_case("false"));
         let engine = engine.clone();
-        let opening =
-            async move { Ok((engine.describe(&options).await?, engine.stream(&options).await?)) };
-        let (table, stream) = answer(opening, check)?;
+        let opening = async move {
+            let (table, stream) =
+                (engine.describe(&options).await?, engine.stream(&options).await?);
+            Ok((table, Background::of(&stream, &options)?, stream))
+        };
+        let (table, background, stream) = answer(opening, check)?;
         let folder = match store {
             Some(_) => None,
-            None => Some(own_folder()?),
+            None => Some(OwnFolder::new()?),
         };
-        let location = store.or(folder.as_ref().map(TempDir::path)).unwrap_or(Path::new(""));
+        let location = store.or(folder.as_ref().map(OwnFolder::path)).unwrap_or(Path::new(""));
         let store = SliceStore::open(location, &SliceOwner::of(table.source(), table.table()))?;
 
         Ok(Self {
-            _ahead: ReadAhead::of(&stream)?,
+            _background: background,
             stream,
             name: format!("{}.{}", table.source(), table.table()),
             schema_json: table.schema().to_spark_json().to_string(),
@@ -106,7 +123,7 @@ impl StoredStream {
             lasting: folder.is_none(),
             fail_on_data_loss,
             state: Mutex::new(State { store, replacements: HashMap::new() }),
-            _folder: folder,
+            own_folder: Mutex::new(folder),
         })
     }
 
@@ -208,6 +225,11 @@ impl StoredStream {
         Ok(parts.into_iter().map(Part::carrying).collect::<Result<_>>()?)
     }
 
+    /// Removes the rows of a stream without a lasting store, which must not be used any more.
+    pub fn close(&self) {
+        *lock(&self.own_folder) = None;
+    }
+
     /// Drops what was committed up to `end`.
     ///
     /// # Errors
@@ -300,9 +322,19 @@ impl StoredStream {
         if let Some(state) = &end.state {
             store.write_state(&state.hash, &state.bytes)?;
         }
-        let slice = if stored { store.slice(&StreamOffset::of_slice(id))? } else { None };
+        if !stored {
+            return Ok((None, end));
+        }
+        let slice = store.slice(&StreamOffset::of_slice(id))?;
 
-        Ok((slice, end))
+        match slice {
+            Some(slice) => Ok((Some(slice), end)),
+            None => Err(Error::config(format!(
+                "a slice of {} is not there after it was written; correct option 'sliceStore'",
+                self.name
+            ))
+            .into()),
+        }
     }
 
     fn require_readable(&self, slice: &StoredSlice) -> Result<()> {
@@ -344,28 +376,40 @@ fn check_end(id: &str, start: &StreamOffset, end: &SliceEnd, rows: u64) -> Resul
     )))
 }
 
-/// A folder of this process. Those of processes that were killed go now.
-fn own_folder() -> Result<TempDir> {
-    let parent = std::env::temp_dir();
-    let gone = |name: &str| {
-        let (process, _) = name.strip_prefix(FOLDER_PREFIX)?.split_once('-')?;
-        let process: u32 = process.parse().ok()?;
-        (!Path::new(&format!("/proc/{process}")).exists()).then_some(())
-    };
-    if Path::new("/proc/self").exists() {
-        for folder in std::fs::read_dir(&parent).into_iter().flatten().flatten() {
-            if gone(&folder.file_name().to_string_lossy()).is_some() {
-                // Somebody else's stays.
-                let _ = std::fs::remove_dir_all(folder.path());
+impl OwnFolder {
+    /// A new one. Those of processes that were killed go now.
+    fn new() -> Result<Self> {
+        let parent = std::env::temp_dir();
+        for other in std::fs::read_dir(&parent).into_iter().flatten().flatten() {
+            if other.file_name().to_string_lossy().starts_with(FOLDER_PREFIX) {
+                remove_if_left(&other.path());
             }
         }
-    }
-    let prefix = format!("{FOLDER_PREFIX}{}-", std::process::id());
+        let failed = |e| unusable("cannot make a temporary folder", &parent, e);
+        let folder = tempfile::Builder::new().prefix(FOLDER_PREFIX).tempdir_in(&parent);
+        let folder = folder.map_err(failed)?;
+        // Under its name it is locked already: until then nobody takes the folder for a left one.
+        let begun = folder.path().join("unlocked");
+        let lock = File::create(&begun).map_err(failed)?;
+        lock.lock().map_err(failed)?;
+        std::fs::rename(begun, folder.path().join(LOCK)).map_err(failed)?;
 
-    tempfile::Builder::new()
-        .prefix(&prefix)
-        .tempdir_in(&parent)
-        .map_err(|e| unusable("cannot make a temporary folder", &parent, e))
+        Ok(Self { folder, _lock: lock })
+    }
+
+    fn path(&self) -> &Path {
+        self.folder.path()
+    }
+}
+
+/// Removes a folder whose stream lives no more, wherever that ran: process ids say nothing of
+/// containers that share the parent.
+fn remove_if_left(folder: &Path) {
+    let lock = OpenOptions::new().write(true).open(folder.join(LOCK));
+    if lock.is_ok_and(|lock| lock.try_lock().is_ok()) {
+        // Somebody else's stays.
+        let _ = std::fs::remove_dir_all(folder);
+    }
 }
 
 fn fresh_id() -> Result<String> {
@@ -378,4 +422,31 @@ fn fresh_id() -> Result<String> {
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(|poisoned| poisoned.into_inner())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_goes_once_its_stream_lives_no_more() {
+        let parent = tempfile::tempdir().unwrap();
+        let folder = |name: &str| {
+            let path = parent.path().join(name);
+            std::fs::create_dir(&path).unwrap();
+            path
+        };
+        let (live, left, begun) = (folder("live"), folder("left"), folder("begun"));
+        let lock = File::create(live.join(LOCK)).unwrap();
+        lock.lock().unwrap();
+        File::create(left.join(LOCK)).unwrap();
+        for path in [&live, &left, &begun] {
+            remove_if_left(path);
+        }
+
+        assert_eq!([live.exists(), left.exists(), begun.exists()], [true, false, true]);
+        drop(lock);
+        remove_if_left(&live);
+        assert!(!live.exists());
+    }
 }

@@ -129,6 +129,27 @@ fn a_slice_that_is_gone_from_a_store_ends_the_stream_unless_that_is_allowed() {
 }
 
 #[test]
+fn a_slice_that_is_damaged_says_how_to_go_on() {
+    let play = Play::new("door-damaged");
+    let folder = tempfile::tempdir().unwrap();
+    let stream = play.open(Some(folder.path()), None).unwrap();
+    let first = latest(&stream, "{}");
+    let slice = std::fs::read_dir(folder.path().join("slices")).unwrap().next().unwrap();
+    let path = slice.unwrap().path();
+    let mut bytes = std::fs::read(&path).unwrap();
+    bytes[600] ^= 1;
+    std::fs::write(&path, bytes).unwrap();
+
+    let part = stream.parts("{}", &first, 1, &go_on).unwrap().remove(0);
+    let mut batches = StoredBatches::open(part, Mapping::to(&wanted()).unwrap()).unwrap();
+    let error = std::iter::from_fn(|| batches.next_batch().transpose()).find_map(Result::err);
+    let error = error.unwrap().to_string();
+    let remedy = "restore the file, or remove it and set option 'failOnDataLoss' to false to read \
+                  its batch again";
+    assert!(error.starts_with("slice ") && error.ends_with(remedy), "{error}");
+}
+
+#[test]
 fn without_a_store_rows_travel_with_the_tasks_and_a_new_process_reads_them_again() {
     let play = Play::new("door-carried");
     let stream = play.open(None, None).unwrap();

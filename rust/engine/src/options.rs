@@ -135,6 +135,12 @@ pub static FRAMEWORK_OPTIONS: &[OptionSpec] = &[
         "Folder for the slices of a stream, instead of one under the checkpoint.",
     ),
     OptionSpec::new(
+        "progressFile",
+        OptionKind::Text,
+        "File on the driver, named `lakeflow-progress-…`, that a stream overwrites with its records \
+         and requests while it reads; for who watches it. One that does not exist is left alone.",
+    ),
+    OptionSpec::new(
         "allowChangedOptions",
         OptionKind::List,
         "Names of options that choose rows and may differ from those of the checkpoint.",

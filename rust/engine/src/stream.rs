@@ -13,7 +13,7 @@ use crate::walk::Step;
 use arrow::array::RecordBatch;
 use arrow::datatypes::SchemaRef;
 use bytes::Bytes;
-use lakeflow_core::{Error, Instant, MetricsSnapshot, Offset, Result};
+use lakeflow_core::{Error, Instant, Metrics, MetricsSnapshot, Offset, Result};
 use std::sync::{Arc, Mutex, MutexGuard};
 use tokio::sync::Notify;
 
@@ -209,6 +209,11 @@ impl TableStream {
     /// Counters of all slices so far.
     pub fn metrics(&self) -> MetricsSnapshot {
         self.0.table.metrics.snapshot()
+    }
+
+    /// The same while slices are read, for whoever watches them.
+    pub fn live_metrics(&self) -> Arc<Metrics> {
+        self.0.table.metrics.clone()
     }
 }
 

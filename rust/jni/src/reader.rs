@@ -6,7 +6,7 @@ use bytes::Bytes;
 use lakeflow_arrow::IpcWriter;
 use lakeflow_core::{Error, MetricsSnapshot, Options, Result};
 use lakeflow_door::{
-    Items, Next, ReadAhead, Task, Wanted, as_json, batch, describe, plan, runtime, slice,
+    Background, Items, Next, Task, Wanted, as_json, batch, describe, plan, runtime, slice,
 };
 use lakeflow_engine::{Slice, SliceEnd, SliceRequest, Split, TableStream};
 use serde_json::{Value, json};
@@ -23,7 +23,7 @@ pub(crate) struct Reader {
 #[derive(Default)]
 struct State {
     stream: Option<TableStream>,
-    ahead: Option<ReadAhead>,
+    background: Option<Background>,
     slice: Option<SliceEnd>,
     metrics: MetricsSnapshot,
 }
@@ -93,7 +93,7 @@ impl Reader {
     /// [`Cancelled`](lakeflow_core::ErrorKind::Cancelled).
     pub(crate) fn cancel(&self) {
         self.chunks.cancel();
-        lock(&self.state).ahead = None;
+        lock(&self.state).background = None;
     }
 
     /// The stream that was opened, or that the slice belongs to.
@@ -147,7 +147,7 @@ async fn work(job: Job, chunks: &Items<Bytes>, state: &Mutex<State>) -> Result<(
         Job::Stream(options) => {
             let stream = engine.stream(&options).await?;
             let mut state = lock(state);
-            state.ahead = Some(ReadAhead::of(&stream)?);
+            state.background = Some(Background::of(&stream, &options)?);
             state.stream = Some(stream);
 
             Ok(())

@@ -1,6 +1,6 @@
 //! Errors as Python exceptions.
 
-use lakeflow_core::Error;
+use lakeflow_core::{Error, ErrorKind};
 use pyo3::prelude::*;
 use std::fmt;
 
@@ -58,5 +58,10 @@ fn exception(py: Python<'_>, error: &Error) -> PyResult<PyErr> {
 
 /// Fails once Python has a signal to handle.
 pub(crate) fn stop() -> Result<(), Failure> {
-    Ok(Python::attach(|py| py.check_signals())?)
+    Python::try_attach(|py| Ok(py.check_signals()?)).unwrap_or_else(|| Err(ended()))
+}
+
+/// What ends a read whose interpreter takes no more calls.
+pub(crate) fn ended() -> Failure {
+    Error::new(ErrorKind::Cancelled, "Python is ending").into()
 }

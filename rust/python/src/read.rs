@@ -1,6 +1,6 @@
 //! Record batches, one after the other.
 
-use crate::failure::{Failure, stop};
+use crate::failure::{Failure, ended, stop};
 use crate::{Given, as_options, as_schema};
 use arrow::array::{RecordBatch, RecordBatchReader};
 use arrow::datatypes::SchemaRef;
@@ -103,9 +103,12 @@ impl Read {
         py: Python<'py>,
         requested_schema: Option<Bound<'py, PyCapsule>>,
     ) -> PyResult<Bound<'py, PyAny>> {
+        // The interface lets a producer leave casts to whoever asks: they refuse values that do not
+        // fit, where a cast here would make them null.
+        drop(requested_schema);
         let reader = PyRecordBatchReader::new(Box::new(Rest(self.0.clone())));
 
-        Bound::new(py, reader)?.call_method1("__arrow_c_stream__", (requested_schema,))
+        Bound::new(py, reader)?.call_method0("__arrow_c_stream__")
     }
 
     /// Counters up to now, and `waiting`: whether a request waits for the service's limit; as JSON.
@@ -120,6 +123,8 @@ impl Read {
 
 impl Reading {
     fn next(&self) -> Result<Option<RecordBatch>, Failure> {
+        // Batches that are ready come without a wait that would hear of Ctrl-C.
+        stop()?;
         match &mut *lock(&self.batches) {
             Batches::Live(task) => match task.wait(&stop)? {
                 Some(Item::Batch(batch)) => Ok(Some(batch)),
@@ -138,7 +143,8 @@ impl Iterator for Rest {
     type Item = Result<RecordBatch, ArrowError>;
 
     fn next(&mut self) -> Option<Self::Item> {
-        let next = Python::attach(|py| py.detach(|| self.0.next()));
+        let next = Python::try_attach(|py| py.detach(|| self.0.next()));
+        let next = next.unwrap_or_else(|| Err(ended()));
 
         // Nothing but text gets through such a stream: whoever reads it raises an error of its own.
         next.map_err(|failure| ArrowError::ExternalError(Box::new(failure))).transpose()

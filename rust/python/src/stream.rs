@@ -82,6 +82,10 @@ impl Stream {
         Ok(parts.iter().map(|part| PyBytes::new(py, part)).collect())
     }
 
+    fn close(&self) {
+        self.0.close();
+    }
+
     fn commit(&self, py: Python<'_>, end: &str) -> Result<(), Failure> {
         Ok(py.detach(|| self.0.commit(end))?)
     }

@@ -12,7 +12,7 @@
 //!
 //! A file is written once and is there only if it ends in a valid footer.
 
-use super::{delete, unusable};
+use super::{delete, settle, unusable};
 use crc32c::crc32c;
 use lakeflow_core::Result;
 use serde::{Deserialize, Serialize};
@@ -128,7 +128,10 @@ impl SliceWriter {
         self.put(&size.to_be_bytes())?;
         self.put(&crc32c(&json).to_be_bytes())?;
         self.put(MAGIC)?;
-        self.file.flush().map_err(|e| unusable("cannot write a slice", &self.path, e))?;
+        self.file
+            .flush()
+            .and_then(|()| settle(self.file.get_ref()))
+            .map_err(|e| unusable("cannot write a slice", &self.path, e))?;
         self.complete = true;
 
         Ok(self.footer.rows)

@@ -99,7 +99,10 @@ impl SliceOwner {
 
 impl fmt::Display for SliceOwner {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "stream {} of {}.{}", self.stream, self.source, self.table)
+        match self.stream.as_str() {
+            ANY_STREAM => write!(f, "a stream of {}.{}", self.source, self.table),
+            stream => write!(f, "stream {stream} of {}.{}", self.source, self.table),
+        }
     }
 }
 
@@ -198,7 +201,7 @@ impl SliceStore {
         }
 
         create(&path)
-            .and_then(|mut file| file.write_all(state))
+            .and_then(|mut file| file.write_all(state).and_then(|()| settle(&file)))
             .map_err(|e| unusable("cannot write a state", &path, e))
     }
 
@@ -362,6 +365,16 @@ fn create(path: &Path) -> io::Result<File> {
     options.open(path)
 }
 
+/// Waits until the file system has a file whole: some tell only then that they could not keep it.
+fn settle(file: &File) -> io::Result<()> {
+    match file.sync_all() {
+        Err(e) if matches!(e.kind(), io::ErrorKind::Unsupported | io::ErrorKind::InvalidInput) => {
+            Ok(())
+        }
+        settled => settled,
+    }
+}
+
 fn create_folder(path: &Path) -> io::Result<()> {
     let mut builder = DirBuilder::new();
     builder.recursive(true);
@@ -391,7 +404,7 @@ fn nanos(span: Duration) -> i128 {
 pub(crate) fn unusable(what: &str, path: &Path, error: io::Error) -> Error {
     Error::new(
         ErrorKind::ConfigInvalid,
-        format!("the slice store cannot be used: {what}: {error}; correct option 'sliceStore'"),
+        format!("the slice store cannot be used: {what}: {error}; correct option 'sliceStore', or TMPDIR where that is not given"),
     )
     .context("file", path.display().to_string())
     .source(error)

@@ -194,7 +194,8 @@ impl Source {
                 ErrorKind::DataInvalid,
                 format!(
                     "slice {} is damaged: bytes {offset} to {} do not have the checksum that was \
-                     stored with them",
+                     stored with them; restore the file, or remove it and set option \
+                     'failOnDataLoss' to false to read its batch again",
                     self.path.display(),
                     offset + length as u64
                 ),

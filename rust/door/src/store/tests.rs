@@ -171,7 +171,7 @@ fn a_folder_belongs_to_one_table() {
     assert_eq!(
         error.to_string(),
         format!(
-            "the slice store {} belongs to stream any of github.issues, this is stream any of \
+            "the slice store {} belongs to a stream of github.issues, this is a stream of \
              github.commits; use a new checkpoint and another folder in option 'sliceStore'",
             path.display()
         )

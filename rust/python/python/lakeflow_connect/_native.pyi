@@ -54,6 +54,9 @@ class Stream:
     def parts(self, start: str, end: str, tasks: int) -> list[bytes]:
         """What tasks hand to `stored` to read a batch; none where there are no rows."""
 
+    def close(self) -> None:
+        """Removes the rows of a stream without a store; it must not be used any more."""
+
     def commit(self, end: str) -> None:
         """Drops what was committed."""
 

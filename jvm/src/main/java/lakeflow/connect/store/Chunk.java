@@ -4,6 +4,7 @@ import java.io.IOException;
 import java.io.Serializable;
 import java.util.zip.CRC32C;
 import lakeflow.connect.errors.LakeflowException;
+import lakeflow.connect.options.ReadOptions;
 import org.apache.hadoop.fs.FSDataInputStream;
 
 /**
@@ -27,7 +28,9 @@ public record Chunk(long offset, int length, long rows, long checksum) implement
     if (checksum(bytes) != checksum) {
       throw LakeflowException.dataInvalid(
           "slice " + name + " is damaged: bytes " + offset + " to " + (offset + length)
-              + " do not have the checksum that was stored with them");
+              + " do not have the checksum that was stored with them; restore the file, or remove"
+              + " it and set option '" + ReadOptions.FAIL_ON_DATA_LOSS
+              + "' to false to read its batch again");
     }
 
     return bytes;

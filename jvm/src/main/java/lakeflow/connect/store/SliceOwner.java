@@ -36,6 +36,6 @@ public record SliceOwner(String source, String table, String stream) {
 
   @Override
   public String toString() {
-    return "stream " + stream + " of " + source + "." + table;
+    return (ANY.equals(stream) ? "a stream" : "stream " + stream) + " of " + source + "." + table;
   }
 }
