@@ -1,7 +1,10 @@
 """Tables of the example service in Delta Lake: what a run creates, keeps, and leaves alone."""
 
+import tempfile
+
 import pytest
 from lakeflow_connect import IngestError, LakeflowError, SpecError, ingest
+from lakeflow_connect.pipelines import counts
 from lakeflow_connect.pipelines.delta import _added
 from pyspark.sql.streaming import StreamingQuery
 from pyspark.sql.types import ArrayType, IntegerType, MapType, StringType, StructType
@@ -245,6 +248,23 @@ def test_an_interrupt_ends_the_stream(shop, monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         shop.ingest("orders")
     assert [query.isActive for query in seen] == [False]
+
+
+def test_who_watches_sees_what_a_batch_does_while_it_is_read(shop, monkeypatch, tmp_path):
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    shop.fill("orders", _order("a", "open", 1))
+    wait = {"status": {"code": 429, "headers": {"retry-after": "2"}}}
+    shop.simulator.fault(path="/example/tables/orders/records", nth=1, kind=wait)
+    shown = []
+    monkeypatch.setattr(counts.Progress, "show", lambda _, **now: shown.append(now))
+    shop.ingest("orders")
+
+    waiting = [now for now in shown if now["waiting"]]
+    assert waiting and {now["rows"] for now in waiting} == {0}
+    last = shown[-1]
+    assert (last["rows"], last["waiting"]) == (1, False)
+    assert 0 < waiting[0]["requests"] < last["requests"] <= len(shop.simulator.requests())
+    assert list(tmp_path.glob("lakeflow-progress-*")) == []
 
 
 def test_fields_that_a_struct_lacks_are_found_at_any_depth():

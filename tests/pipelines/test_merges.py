@@ -3,6 +3,8 @@
 import pytest
 from lakeflow_connect.pipelines import merges
 from lakeflow_connect.pipelines.merges import Change
+from pyspark.sql import functions
+from pyspark.sql.types import IntegerType, MapType, StringType, StructField, StructType
 
 _COLUMNS = "`key` STRING, `at` INT, `value` STRING, _change_type STRING"
 
@@ -125,6 +127,43 @@ def test_values_take_the_fields_of_the_table_at_any_depth(spark):
     assert [tuple(element) for element in row[1]] == [(1, 2)]
     assert {key: tuple(value) for key, value in row[2].items()} == {"k": (None, 2)}
     assert row[3] is None
+
+
+def test_a_value_is_unchanged_only_if_it_is_equal_to_the_last_digit(spark):
+    spark.conf.set("spark.sql.session.timeZone", "UTC")
+    kinds = {
+        "number": ("0.1D", "0.2D"),
+        "time": ("timestamp'2026-01-01 00:00:00.000001'", "timestamp'2026-01-01 00:00:00.000002'"),
+        "absent": ("CAST(NULL AS STRUCT<m: MAP<STRING, INT>>)", "named_struct('m', map('k', 1))"),
+        "empty": ("array(CAST(NULL AS INT))", "CAST(array() AS ARRAY<INT>)"),
+        "pairs": ("map('a', 1, 'b', 2)", "map('a', 1, 'b', 3)"),
+        "deep": ("array(map('a', map('b', array(1))))", "array(map('a', map('b', array(2))))"),
+    }
+    if hasattr(functions, "parse_json"):
+        kinds["any"] = ("""parse_json('{"a": 1}')""", """parse_json('{"a": 2}')""")
+    columns = ", ".join(
+        f"{value} AS `{name} {n}`" for name, p in kinds.items() for n, value in enumerate(p)
+    )
+    schema = spark.sql(f"SELECT {columns}").schema
+    for name in kinds:
+        fields = StructType([StructField(name, schema[f"{name} 0"].dataType)])
+        picked = ", ".join(
+            f"struct(`{name} {n}` AS `{name}`) AS {alias}"
+            for n, alias in enumerate(("one", "other"))
+        )
+        frame = spark.sql(f"SELECT {picked} FROM (SELECT {columns})")
+        equal, differ = (merges.unchanged("one", other, fields) for other in ("one", "other"))
+
+        assert frame.selectExpr(equal, differ).collect() == [(True, False)], name
+
+
+def test_pairs_of_a_map_have_no_order(spark):
+    frame = spark.sql(
+        "SELECT struct(map('a', 1, 'b', 2) AS m) AS one, struct(map('b', 2, 'a', 1) AS m) AS other"
+    )
+    content = StructType([StructField("m", MapType(StringType(), IntegerType()))])
+
+    assert frame.selectExpr(merges.unchanged("one", "other", content)).collect() == [(True,)]
 
 
 def test_a_history_is_its_own_result(spark, change):

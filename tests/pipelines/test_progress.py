@@ -1,6 +1,7 @@
 """The line of progress: where somebody looks, and nowhere else."""
 
 import io
+import re
 import sys
 import threading
 
@@ -67,9 +68,34 @@ def test_a_read_that_goes_on_by_itself_is_followed(terminal, monkeypatch):
 
 
 def test_what_ends_soon_and_what_nobody_sees_shows_nothing(monkeypatch, capsys):
-    with Progress("quick", shown=True) as line:
-        line.show(5)
-    with Progress("unseen") as line:
-        line.show(5)
+    monkeypatch.setattr(progress, "_LOOK", 0.01)
+    for shown in (True, None):
+        looked = threading.Event()
+
+        def look(looked=looked) -> dict:
+            looked.set()
+            return {"rows": 5}
+
+        with Progress("quick", shown=shown) as line, line.following(look):
+            line.show(5)
+            assert shown is None or looked.wait(10)
 
     assert capsys.readouterr().err == ""
+
+
+def test_the_last_line_is_that_of_the_end(terminal):
+    told = terminal()
+    with Progress("orders") as line, line.following(lambda: {"rows": 7, "requests": 3}):
+        pass
+
+    assert re.fullmatch(
+        r"\rorders: 7 rows, 00:0\d, 3 requests *\n", "\r" + told.getvalue().rsplit("\r", 1)[-1]
+    )
+
+
+def test_a_process_without_standard_error_shows_nothing(monkeypatch):
+    monkeypatch.setattr(sys, "stderr", None)
+    with Progress("orders") as line:
+        line.show(5)
+
+    assert line._bar is None

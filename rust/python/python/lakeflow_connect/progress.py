@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import sys
 import threading
+import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from types import TracebackType
 from typing import Any
 
-from tqdm.auto import tqdm
+# The plain one: that of notebooks wants widgets, and says so in the cell where there are none.
+from tqdm import tqdm
 
 #: Seconds that a read takes before it shows itself.
 _DELAY = 2.0
@@ -27,33 +28,36 @@ class Progress:
     """
 
     def __init__(self, name: str, *, shown: bool | None = None):
-        hidden = not (_is_watched() if shown is None else shown)
-        self._bar = tqdm(
-            desc=name,
-            unit=" rows",
-            disable=hidden,
-            delay=_DELAY,
-            bar_format="{desc}: {n_fmt} rows, {elapsed}{postfix}",
-        )
+        self._name = name
+        self._shown = _is_watched() if shown is None else shown
+        self._begun = time.time()
+        self._bar: tqdm | None = None
 
     def show(self, rows: int, requests: int | None = None, waiting: bool = False) -> None:
-        """Shows how far the whole read is.
+        """Shows how far the whole read is, once it takes more than two seconds.
 
         Args:
             rows: rows that have come.
             requests: requests that were sent, if that is known.
             waiting: whether requests wait for the service's rate limit.
         """
+        if not self._shown or time.time() - self._begun < _DELAY:
+            return
         notes = [] if requests is None else [f"{requests} requests"]
         if waiting:
             notes.append("waiting for the service's rate limit")
+        if self._bar is None:
+            form = "{desc}: {n_fmt} rows, {elapsed}{postfix}"
+            self._bar = tqdm(desc=self._name, bar_format=form, initial=rows, delay=_DELAY)
+            self._bar.start_t = self._begun
+        self._bar.n = rows
         self._bar.set_postfix_str(", ".join(notes), refresh=False)
-        self._bar.update(rows - self._bar.n)
+        self._bar.refresh()
 
     @contextmanager
     def following(self, look: Callable[[], dict[str, Any]]) -> Iterator[None]:
         """Shows every half second what `look` gives for `show`, and once more at the end."""
-        if self._bar.disable:
+        if not self._shown:
             yield
             return
         ended = threading.Event()
@@ -61,7 +65,6 @@ class Progress:
         def follow() -> None:
             while not ended.wait(_LOOK):
                 self.show(**look())
-                self._bar.refresh()
 
         follower = threading.Thread(target=follow, name="lakeflow-progress", daemon=True)
         follower.start()
@@ -75,17 +78,15 @@ class Progress:
     def __enter__(self) -> Progress:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._bar.close()
+    def __exit__(self, *_: object) -> None:
+        if self._bar is not None:
+            self._bar.close()
 
 
 def _is_watched() -> bool:
     """Whether standard error is a terminal or the output of a notebook's cell."""
+    if sys.stderr is None:
+        return False
     if sys.stderr.isatty():
         return True
     try:

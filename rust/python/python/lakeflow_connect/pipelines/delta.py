@@ -11,23 +11,20 @@ import re
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timezone
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from ..errors import config_invalid, of
-from ..progress import Progress
 from . import merges
+from .counts import StreamCounts
 from .merges import DELETED, END, SEQUENCE, START, Change, path
 from .plan import Ingestion, PlannedTable, quoted
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
-    from pyspark.sql.streaming import DataStreamWriter, StreamingQuery
+    from pyspark.sql.streaming import DataStreamWriter
     from pyspark.sql.types import DataType, StructType
 
 _FORMAT = "lakeflow_connect"
-
-#: Seconds between two looks at a query.
-_LOOK = 0.5
 
 #: Begin of the names of properties that tell by what rows are told apart and ordered.
 _PROPERTY = "lakeflow_connect."
@@ -64,11 +61,13 @@ class DeltaBackend:
         """Reads what is new of each table and writes it."""
         results = []
         for table in tables:
-            writer = _Writer(self._spark, table, f"{self._checkpoints}/{table.tag}")
-            try:
-                results.append(Written(table.name, writer.write()))
-            except Exception as error:
-                results.append(Written(table.name, writer.rows, error))
+            with StreamCounts() as counts:
+                folder = f"{self._checkpoints}/{table.tag}"
+                writer = _Writer(self._spark, table, folder, counts)
+                try:
+                    results.append(Written(table.name, writer.write()))
+                except Exception as error:
+                    results.append(Written(table.name, writer.rows, error))
 
         return results
 
@@ -76,12 +75,13 @@ class DeltaBackend:
 class _Writer:
     """Writes one table."""
 
-    def __init__(self, spark: SparkSession, table: PlannedTable, folder: str):
+    def __init__(self, spark: SparkSession, table: PlannedTable, folder: str, counts: StreamCounts):
         self._spark = spark
         self._table = table
         self._folder = folder
         self._columns = table.columns
         self._change = Change(table.keys, table.sequence)
+        self._counts = counts
         self.rows = 0
 
     def write(self) -> int:
@@ -262,7 +262,8 @@ class _Writer:
             self._merge_snapshot(found)
 
     def _merge_snapshot(self, found: DataFrame):
-        differs = f"NOT ({_content('t', self._columns)} <=> {_content('s', self._columns)})"
+        content = found.select(*map(quoted, self._columns)).schema
+        differs = f"NOT ({merges.unchanged('t', 's', content)})"
         self._merge(
             found,
             self._on(),
@@ -294,9 +295,9 @@ class _Writer:
         given = {name.lower() for name in self._table.options}
         if "slicestore" not in given and re.match("(file:)?/", self._folder):
             options = options | {"sliceStore": f"{self._folder}/slices"}
-        reader = self._spark.readStream.format(_FORMAT)
+        options = self._table.options | options | self._counts.options
 
-        return self._aligned(reader.options(**self._table.options, **options).load())
+        return self._aligned(self._spark.readStream.format(_FORMAT).options(**options).load())
 
     def _aligned(self, frame: DataFrame) -> DataFrame:
         """The columns that are written, as the table has them, and the kind of a change."""
@@ -317,17 +318,10 @@ class _Writer:
         """Runs a stream until it has caught up."""
         location = f"{self._folder}/checkpoint"
         query = start(writer.option("checkpointLocation", location).trigger(availableNow=True))
-        counts = _Counts(query)
-        with Progress(self._table.source) as progress, progress.following(counts.look):
-            try:
-                # In pieces, so that Ctrl-C is heard, and no batch is forgotten before it is seen.
-                while not query.awaitTermination(_LOOK):
-                    counts.look()
-            except BaseException:
-                query.stop()
-                raise
-            finally:
-                self.rows = counts.look()["rows"]
+        try:
+            self._counts.follow(query, self._table.source)
+        finally:
+            self.rows = self._counts.rows
 
     def _merge(self, rows: DataFrame, on: str, actions: str, target: str | None = None):
         view = f"lakeflow_{self._table.tag}"
@@ -362,11 +356,6 @@ def _struct(alias: str, sequence: Sequence[str]) -> str:
     return f"named_struct({', '.join(fields)})"
 
 
-def _content(alias: str, columns: Iterable[str]) -> str:
-    """All columns as one text, since not every type can be compared."""
-    return f"to_json(struct({', '.join(f'{alias}.{quoted(name)}' for name in columns)}))"
-
-
 def _sql(kind: DataType) -> str:
     """A type as SQL writes it; the short form leaves quotes of fields out."""
     from pyspark.sql.types import ArrayType, MapType, StructType
@@ -380,29 +369,6 @@ def _sql(kind: DataType) -> str:
         return f"map<{_sql(kind.keyType)}, {_sql(kind.valueType)}>"
 
     return kind.simpleString()
-
-
-class _Counts:
-    """What a query has done; Spark itself remembers its last batches only."""
-
-    def __init__(self, query: StreamingQuery):
-        self._query = query
-        self._rows: dict[int, int] = {}
-        self._requests: int | None = None
-
-    def look(self) -> dict[str, Any]:
-        """Rows up to now, and requests, where they are told."""
-        for batch in self._query.recentProgress:
-            told = json.loads(batch.json) if hasattr(batch, "json") else batch
-            # Clients of Spark Connect are told no sum of a batch.
-            source = told["sources"][0]
-            self._rows[told["batchId"]] = max(
-                source["numInputRows"], self._rows.get(told["batchId"], 0)
-            )
-            requests = (source.get("metrics") or {}).get("requests")
-            self._requests = self._requests if requests is None else int(requests)
-
-        return {"rows": sum(self._rows.values()), "requests": self._requests}
 
 
 def _text(value: str) -> str:

@@ -14,7 +14,7 @@ from .plan import quoted
 
 if TYPE_CHECKING:
     from pyspark.sql import Column, DataFrame
-    from pyspark.sql.types import DataType
+    from pyspark.sql.types import DataType, StructField, StructType
 
 #: Place of an event in its micro-batch: of two with equal sequence the later one wins.
 ORDER = "__order"
@@ -175,12 +175,10 @@ def snapshot_history(
     from pyspark.sql import functions as f
 
     old = change.marked(existing.where(f"{END} IS NULL"))
-    content = f.struct(*(f.col(quoted(name)) for name in columns))
-    new = found.select("*", f.to_json(content).alias("__content"))
-    old = old.select("*", f.to_json(content).alias("__content"))
-    same = f.expr(f"{change.same('one', 'other')} AND one.__content = other.__content")
-    opened = new.alias("one").join(old.alias("other"), same, "left_anti")
-    closed = old.alias("one").join(new.alias("other"), same, "left_anti")
+    content = found.select(*map(quoted, columns)).schema
+    same = f.expr(f"{change.same('one', 'other')} AND {unchanged('one', 'other', content)}")
+    opened = found.alias("one").join(old.alias("other"), same, "left_anti")
+    closed = old.alias("one").join(found.alias("other"), same, "left_anti")
     kept = [*(f.col(quoted(name)) for name in columns), *change.key_names]
     opened = opened.select(
         *kept,
@@ -191,6 +189,48 @@ def snapshot_history(
     closed = closed.select(*kept, START, at.alias(END), f.lit(True).alias(DELETED))
 
     return opened.unionByName(closed)
+
+
+def unchanged(one: str, other: str, columns: StructType) -> str:
+    """The condition that two aliases have equal values in `columns`."""
+
+    def value(alias: str, field: StructField) -> str:
+        return _comparable(f"{alias}.{quoted(field.name)}", field.dataType)
+
+    return " AND ".join(f"{value(one, c)} <=> {value(other, c)}" for c in columns.fields)
+
+
+def _comparable(value: str, kind: DataType, depth: int = 0) -> str:
+    """A value as SQL can compare it, which knows no equality of maps and variants."""
+    from pyspark.sql.types import ArrayType, MapType, StructType
+
+    each = f"e{depth}"
+    if _is_comparable(kind):
+        return value
+    if isinstance(kind, StructType):
+        fields = (
+            _comparable(f"{value}.{quoted(field.name)}", field.dataType, depth)
+            for field in kind.fields
+        )
+        return f"if({value} IS NULL, NULL, struct({', '.join(fields)}))"
+    if isinstance(kind, ArrayType):
+        return f"transform({value}, {each} -> {_comparable(each, kind.elementType, depth + 1)})"
+    if isinstance(kind, MapType):
+        entry = f"struct({each}.key, {_comparable(f'{each}.value', kind.valueType, depth + 1)})"
+        return f"array_sort(transform(map_entries({value}), {each} -> {entry}))"
+
+    return f"to_json({value})"
+
+
+def _is_comparable(kind: DataType) -> bool:
+    from pyspark.sql.types import ArrayType, MapType, StructType
+
+    if isinstance(kind, StructType):
+        return all(_is_comparable(field.dataType) for field in kind.fields)
+    if isinstance(kind, ArrayType):
+        return _is_comparable(kind.elementType)
+
+    return not isinstance(kind, MapType) and kind.typeName() != "variant"
 
 
 def aligned(column: Column, kind: DataType, wanted: DataType) -> Column:

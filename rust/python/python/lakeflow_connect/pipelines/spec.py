@@ -22,6 +22,7 @@ _FRAMEWORK_OPTIONS = (
     "databricks.connection",
     "isDeleteFlow",
     "operation",
+    "progressFile",
     "readChangeFeed",
     "sourceName",
     "tableConfigs",
