@@ -6,12 +6,14 @@ Takes one argument, a JSON file:
 - `result`: file that takes what was seen.
 """
 
+import inspect
 import json
 import os
 import pickle
 import signal
 import sys
 import threading
+import time
 import zipfile
 from pathlib import Path
 
@@ -56,6 +58,12 @@ def main(spec: dict):
         },
         "first": first_batch(spec["many"]),
         "interrupted": interrupted(spec["silent"]),
+        "interrupted_after": interrupted_after_some(spec["many"]),
+        "other_schema": other_schema(table),
+        "limits": [
+            table.limit(n).limit(m).to_arrow().num_rows for n, m in ((2, 3), (3, 1), (0, 5))
+        ],
+        "listed": table.select(["title", "id"]).to_arrow().column_names,
         "errors": {
             "option": told(failure(lambda: opened(spec["options"] | {"per_pag": 7})[1].to_arrow())),
             "source": told(failure(lambda: lakeflow_connect.open("nope"))),
@@ -66,6 +74,19 @@ def main(spec: dict):
             "column": told(failure(lambda: pyarrow.schema(table.select("title", "nope"))))[1:],
             "column_read": told(failure(lambda: table.select("title", "nope").to_arrow()))[1:],
         },
+        "mistakes": {
+            "unnamed": told(failure(lakeflow_connect.open))[3],
+            "misnamed": told(failure(lambda: lakeflow_connect.open(source="github")))[3],
+            "table_by_name": told(failure(lambda: source.read(table="issues")))[3],
+            "half": told(failure(lambda: source.read("issues", owner="a\ud800")))[3],
+            "no_columns": told(failure(table.select))[3],
+            "column_twice": told(failure(lambda: table.select("id", "id")))[3],
+            "column_kind": told(failure(lambda: table.select(["id", 7])))[3],
+            "limit_kind": [
+                told(failure(lambda n=n: table.limit(n)))[3] for n in (-1, "5", True, 1.5)
+            ],
+        },
+        "names": names_without_spark(),
         "pickled": told(pickle.loads(pickle.dumps(table_error))),
         "loaded": sorted(name for name in sys.modules if name.split(".")[0] in ("pyspark", "py4j")),
         "jar": jar(),
@@ -123,6 +144,58 @@ def interrupted(options: dict) -> dict[str, str]:
     }
 
     return {name: interrupt(read) for name, read in reads.items()}
+
+
+def interrupted_after_some(options: dict) -> int:
+    """Rows of a large table that come although Ctrl-C was pressed when the first of them had."""
+    read = opened(options)[1]._begin()
+
+    def counted() -> int:
+        return json.loads(read.metrics())["records"]
+
+    def press():
+        while not counted():
+            time.sleep(0.001)
+        os.kill(os.getpid(), signal.SIGINT)
+
+    presser = threading.Thread(target=press)
+    presser.start()
+    try:
+        # Runs no Python between the batches.
+        list(map(pyarrow.record_batch, read))
+    except KeyboardInterrupt:
+        presser.join()
+        return counted()
+    raise AssertionError("nothing was raised")
+
+
+def names_without_spark() -> dict:
+    """What the package shows where there is no PySpark."""
+    starred = {}
+    exec("from lakeflow_connect import *", starred)
+    members = dict(inspect.getmembers(lakeflow_connect))
+    try:
+        refused = f"none: {lakeflow_connect.register}"
+    except ImportError as error:
+        refused = str(error)
+
+    return {
+        "starred": sorted(starred.keys() - {"__builtins__"}),
+        "members": sorted(members),
+        "refused": refused,
+    }
+
+
+def other_schema(table) -> list:
+    """What comes where a reader asks for types that the values do not fit."""
+    wanted = pyarrow.schema([("id", pyarrow.int8())])
+    reader = pyarrow.RecordBatchReader.from_stream(table.select("id"), schema=wanted)
+    try:
+        found = reader.read_all()
+    except pyarrow.ArrowInvalid as error:
+        return ["refused", str(error)]
+
+    return [str(found.schema.field("id").type), found.column("id").null_count]
 
 
 def interrupt(read) -> str:

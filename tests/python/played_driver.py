@@ -2,8 +2,9 @@
 
 Takes one argument, a JSON file:
 
-- `changes`, `events`, `capped`: options of streams; `refused`: name to options of streams that must
-  fail; `result`: file that takes what was seen.
+- `changes`, `events`, `capped`: options of streams; `named`: of one by a connection; `refused`:
+  name to options of streams that must fail;
+- `result`: file that takes what was seen.
 """
 
 import json
@@ -29,6 +30,8 @@ def main(spec: dict):
         "misfit": failure(lambda: drain(spec["events"], other_case)),
         "refused": {n: failure(lambda o=o: drain(o)) for n, o in spec["refused"].items()},
         "places": places(spec["capped"]),
+        "named": places(spec["named"])["rows"],
+        "default": default_source("github", spec["named"]),
         "shown": shown(spec["events"], schema),
     }
     Path(spec["result"]).write_text(json.dumps(result, default=str))
@@ -82,6 +85,13 @@ def places(options: dict) -> dict:
         "numbers": [first["seq"], second["seq"], third["seq"]],
         "nothing": nothing,
     }
+
+
+def default_source(name: str, options: dict) -> list[str]:
+    """Columns of a table of a session whose default is another source than the table's."""
+    kind = type("LakeflowSource", (LakeflowSource,), {"default_source": name})
+
+    return kind(options).schema().names
 
 
 def shown(options: dict, schema: StructType) -> str:

@@ -80,6 +80,10 @@ def test_ctrl_c_ends_a_read_that_waits_while_other_threads_run(seen):
     }
 
 
+def test_ctrl_c_ends_a_read_whose_batches_come_at_once(seen):
+    assert 0 < seen["interrupted_after"] < _MANY
+
+
 def test_errors_have_their_class_and_code_and_no_secret(seen):
     assert seen["errors"] == {
         "option": [
@@ -109,8 +113,44 @@ def test_errors_have_their_class_and_code_and_no_secret(seen):
     assert seen["errors"]["column"] == ["CONFIG_INVALID", "never", text]
 
 
+def test_ordinary_mistakes_are_told_in_words(seen):
+    known = "[CONFIG_INVALID] "
+
+    assert seen["mistakes"] == {
+        "unnamed": f"{known}name a source, such as open('github'), or a connection that has one",
+        "misnamed": f"{known}name a source, such as open('github'), or a connection that has one",
+        "table_by_name": f"{known}the table comes first: read('issues', ...)",
+        "half": f"{known}option 'owner' has half of a character (a lone surrogate)",
+        "no_columns": f"{known}select takes names of columns, got none",
+        "column_twice": f"{known}select names column 'id' twice",
+        "column_kind": f"{known}select takes names of columns, got 7",
+        "limit_kind": [
+            f"{known}limit takes a number of rows, 0 or more, got {given}"
+            for given in ("-1", "'5'", "True", "1.5")
+        ],
+    }
+
+
+def test_of_several_limits_the_least_counts(seen):
+    assert seen["limits"] == [2, 1, 0]
+    assert seen["listed"] == ["title", "id"]
+
+
+def test_types_that_values_do_not_fit_make_no_nulls(seen):
+    assert seen["other_schema"] in (["int64", 0], ["refused", seen["other_schema"][1]])
+
+
 def test_an_error_keeps_its_code_when_it_is_sent_to_another_process(seen):
     assert seen["pickled"] == seen["errors"]["table"]
+
+
+def test_the_package_can_be_looked_at_without_spark(seen):
+    names = seen["names"]
+
+    assert {"configure", "ingest", "LakeflowError"} < set(names["starred"])
+    assert not {"open", "register", "LakeflowSource"} & set(names["starred"])
+    assert set(names["members"]) == {"open", *names["starred"]}
+    assert names["refused"].startswith("lakeflow_connect.register needs PySpark 4.0 or later")
 
 
 def test_nothing_of_spark_is_needed_or_loaded(seen):

@@ -4,7 +4,7 @@ import json
 from pathlib import Path
 
 import pytest
-from support import corpus, processes, wheel
+from support import connections, corpus, processes, wheel
 from support.golden import fill_orders, golden
 from support.simulator import Simulator, example, github
 
@@ -25,6 +25,7 @@ def seen(request, tmp_path_factory):
                 "changes": example(simulator, "orders", readChangeFeed="true"),
                 "events": events,
                 "capped": events | {"limit": "10", "max_records_per_batch": "20"},
+                "named": {"connection": "shop", "tableName": "events", "limit": "10"},
                 "refused": {
                     "virtual": github(simulator, table="_community_tables"),
                     "operation": github(simulator, operation="list_objects"),
@@ -33,8 +34,11 @@ def seen(request, tmp_path_factory):
                 },
                 "result": str(folder / "result.json"),
             }
+            shop = {n: v for n, v in events.items() if n != "tableName"}
+            file = connections.file(folder, shop=shop | {"max_records_per_batch": "20"})
+            alone = wheel.alone(python) | {"LAKEFLOW_CONNECTIONS_FILE": str(file)}
             script = Path(__file__).with_name("played_driver.py")
-            processes.run(python, script, spec, folder / "empty", environment=wheel.alone(python))
+            processes.run(python, script, spec, folder / "empty", environment=alone)
 
     result = json.loads((folder / "result.json").read_text())
     return result | {"line": request.param, "orders": golden("example_orders")}
@@ -84,6 +88,14 @@ def test_a_reader_that_is_told_no_start_moves_with_what_is_planned(seen):
     assert places["rows"] > 20
     assert places["numbers"] == [1, 2, 2]
     assert places["nothing"] == []
+
+
+def test_a_connection_may_bound_micro_batches(seen):
+    assert seen["named"] == seen["places"]["rows"] < len(_EVENTS)
+
+
+def test_a_connection_says_its_source_before_the_default_of_the_session(seen):
+    assert seen["default"] == ["event_id", "event_type", "user_id", "payload", "created_at"]
 
 
 def test_nothing_that_spark_prints_shows_options_or_rows(seen):

@@ -53,7 +53,9 @@ def _read(line: str, folder: Path) -> dict:
         else:
             spec["register"] = "example"
         script = Path(__file__).with_name("spark_driver.py")
-        alone = wheel.alone(python)
+        temporary = folder / "temporary"
+        temporary.mkdir()
+        alone = wheel.alone(python) | {"TMPDIR": str(temporary)}
         processes.run(python, script, spec, folder / "empty", environment=alone)
         lists = [r.query for r in simulator.requests() if r.path.endswith("/o/r/issues")]
         stored = sorted(p.name for p in (folder / "stores").glob("*/slices/*"))
@@ -66,6 +68,7 @@ def _read(line: str, folder: Path) -> dict:
         "folder": folder,
         "commits": commits,
         "lists": lists,
+        "left": sorted(path.name for path in temporary.glob("lakeflow-*")),
     }
 
 
@@ -243,6 +246,10 @@ def test_a_run_that_ends_leaves_no_rows_but_those_of_its_last_batch(seen):
     streams = [name for name in seen["streams"] if name.endswith("-stored")]
 
     assert len(seen["stored"]) <= (len(streams) if seen["line"] in _ONE_BATCH else 0)
+
+
+def test_a_stream_without_a_store_leaves_no_rows_behind(seen):
+    assert seen["left"] == []
 
 
 def test_mistakes_are_told_in_words_and_without_secrets(seen):

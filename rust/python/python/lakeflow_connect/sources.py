@@ -30,11 +30,15 @@ def open(source: str | None = None, /, **options: object) -> Source:
         ConfigInvalidError: for an unknown source or connection, and a reference that leads nowhere.
     """
     given = _merged(as_options({"sourceName": source}), as_options(options))
-    name = next((v for n, v in _native.resolved(given).items() if n.lower() == "sourcename"), None)
-    if name is None:
+    if not any(name.lower() in _NAMING for name in given):
         raise config_invalid("name a source, such as open('github'), or a connection that has one")
+    name = next(v for n, v in _native.resolved(given).items() if n.lower() == "sourcename")
 
     return Source(given, name)
+
+
+#: Options that say which source it is, in small letters.
+_NAMING = ("sourcename", "connection", "databricks.connection")
 
 
 class Source:
@@ -90,7 +94,13 @@ class Source:
 
         Returns:
             The table. Each use of it reads the service again; nothing is asked for before.
+
+        Raises:
+            ConfigInvalidError: `table` was given by name.
         """
+        if table is None and "table" in options:
+            raise config_invalid(f"the table comes first: read({options['table']!r}, ...)"[:120])
+
         return Table(
             self._given(table, options), f"{self.name}.{table or options.get('operation')}"
         )
@@ -115,7 +125,7 @@ class Source:
 class Table:
     """Rows of a table as an Arrow stream, in record batches of about 10,000 rows or 8 MiB.
 
-    pyarrow (`pyarrow.RecordBatchReader.from_stream`), polars (`polars.from_arrow`), DuckDB (by the
+    pyarrow (`pyarrow.RecordBatchReader.from_stream`), polars (`polars.DataFrame`), DuckDB (by the
     variable's name in a query) and others read it directly. A read under way holds a few batches
     in memory. Ctrl-C ends it: with `KeyboardInterrupt` here, with an error of their own in readers
     that take streams only.
@@ -133,13 +143,38 @@ class Table:
         self._columns = columns
         self._rows = rows
 
-    def select(self, *columns: str) -> Table:
-        """These columns, in this order; where it can select, the service sends no others."""
-        return Table(self._options, self._name, columns, self._rows)
+    def select(self, *columns: str | Sequence[str]) -> Table:
+        """These columns, in this order; where it can select, the service sends no others.
+
+        Args:
+            columns: names, one by one or as one list.
+
+        Raises:
+            ConfigInvalidError: there is no name, one that is no text, or one twice.
+        """
+        listed = len(columns) == 1 and isinstance(columns[0], (list, tuple))
+        names = tuple(columns[0] if listed else columns)
+        wrong = [name for name in names if not isinstance(name, str)]
+        if wrong or not names:
+            given = f"got {wrong[0]!r}"[:80] if wrong else "got none"
+            raise config_invalid(f"select takes names of columns, {given}")
+        repeated = next((name for name in names if names.count(name) > 1), None)
+        if repeated is not None:
+            raise config_invalid(f"select names column '{repeated}' twice")
+
+        return Table(self._options, self._name, names, self._rows)
 
     def limit(self, rows: int) -> Table:
-        """The first rows, at most so many."""
-        return Table(self._options, self._name, self._columns, rows)
+        """The first rows, at most so many; of several limits the least counts.
+
+        Raises:
+            ConfigInvalidError: `rows` is no number from 0 on.
+        """
+        if isinstance(rows, bool) or not hasattr(rows, "__index__") or rows.__index__() < 0:
+            raise config_invalid(f"limit takes a number of rows, 0 or more, got {rows!r}"[:120])
+        least = rows.__index__() if self._rows is None else min(rows.__index__(), self._rows)
+
+        return Table(self._options, self._name, self._columns, least)
 
     def batches(self) -> Iterator[_native._Batch]:
         """Reads the table: record batches that `pyarrow.record_batch` and others take.
@@ -240,5 +275,8 @@ def _text(name: str, value: object) -> str:
         return json.dumps(value)
     if isinstance(value, bytes):
         raise unsupported(f"option '{name}' is given as bytes; give text")
+    text = str(value)
+    if not text.isprintable() and any("\ud800" <= c <= "\udfff" for c in text):
+        raise config_invalid(f"option '{name}' has half of a character (a lone surrogate)")
 
-    return str(value)
+    return text

@@ -10,8 +10,10 @@ import json
 import logging
 import os
 import re
+import signal
+import threading
 import warnings
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from datetime import datetime, timezone
 from typing import TYPE_CHECKING, Any
 
@@ -24,7 +26,8 @@ from pyspark.sql.datasource import (
 )
 from pyspark.sql.types import StructType
 
-from .errors import config_invalid, unsupported
+from .classic import has_format
+from .errors import ConfigInvalidError, config_invalid, unsupported
 
 try:
     from pyspark.sql.streaming.datasource import (
@@ -108,18 +111,18 @@ class LakeflowSource(DataSource):
 
         return _native.Stream(options, _folder(options), schema.json())
 
-    def _given(self) -> dict[str, str]:
-        options = dict(self.options)
-        if self.default_source is not None and not any(n.lower() == "sourcename" for n in options):
-            options["sourceName"] = self.default_source
-
-        return options
-
     def resolved(self) -> dict[str, str]:
         """The options to read with, references and named connections followed."""
         from . import _native
 
-        return _native.resolved(self._given())
+        options = dict(self.options)
+        if self.default_source is None or _option(options, "sourceName") is not None:
+            return _native.resolved(options)
+        try:
+            # A connection may be one of another source.
+            return _native.resolved(options)
+        except ConfigInvalidError:
+            return _native.resolved(options | {"sourceName": self.default_source})
 
     def _describe(self) -> dict[str, Any]:
         if self._description is None:
@@ -243,6 +246,7 @@ class _StreamReader(_Hidden, DataSourceStreamReader, SupportsTriggerAvailableNow
     def _open(self) -> _native.Stream:
         if self._stream is None:
             self._stream = self._source.stream(self._wanted)
+            _before_the_end(self.stop)
 
         return self._stream
 
@@ -296,6 +300,8 @@ class _StreamReader(_Hidden, DataSourceStreamReader, SupportsTriggerAvailableNow
         self._open().commit(_text(end))
 
     def stop(self) -> None:
+        if self._stream is not None:
+            self._stream.close()
         self._stream = None
 
     def _read(self, start: str, rows: int | None) -> str:
@@ -309,7 +315,7 @@ class _StreamReader(_Hidden, DataSourceStreamReader, SupportsTriggerAvailableNow
 
     def _cap(self) -> int | None:
         """Rows of a slice that Spark asks for without a limit: all, unless an option bounds it."""
-        names = {name.lower() for name in self._source.options}
+        names = {name.lower() for name in self._source.resolved()}
         caps = [name for name in (*_ROW_CAPS, _BYTE_CAP) if name.lower() in names]
         if not caps:
             return None
@@ -327,6 +333,20 @@ class _StreamReader(_Hidden, DataSourceStreamReader, SupportsTriggerAvailableNow
         options = self._source.resolved()
 
         return {"_schema": self._schema, "_columns": self._columns, "_options": options}
+
+
+def _before_the_end(stop: Callable[[], None]) -> None:
+    """Calls `stop` when Spark ends this process, which it does by SIGTERM: no rows stay behind."""
+    if threading.current_thread() is not threading.main_thread():
+        return
+
+    def end(number: int, _: object) -> None:
+        stop()
+        signal.signal(number, signal.SIG_DFL)
+        os.kill(os.getpid(), number)
+
+    if signal.getsignal(signal.SIGTERM) is signal.SIG_DFL:
+        signal.signal(signal.SIGTERM, end)
 
 
 def _wanted(schema: StructType, conditions: Iterable[dict[str, str]] = ()) -> str:
@@ -389,7 +409,7 @@ def register(spark: SparkSession, source: str | None = None) -> None:
     """Registers the format in a session.
 
     Where the session has the format already, by the jar or, on PySpark 4.0, by itself, that one
-    stays, and a warning says that reads must name their source.
+    serves, and a warning says that reads must name their source.
 
     Args:
         spark: the session.
@@ -414,14 +434,16 @@ def register(spark: SparkSession, source: str | None = None) -> None:
                 f"unknown source '{source[:80]}'; known sources: {', '.join(sorted(known))}"
             )
         kind = type("LakeflowSource", (LakeflowSource,), {"default_source": name})
+    serves = has_format(spark)
     try:
         spark.dataSource.register(kind)
     except Exception as error:
         if "DATA_SOURCE_ALREADY_EXISTS" not in str(error):
             raise
-        if source is not None:
-            warnings.warn(
-                f"this session has the format {FORMAT} already; reads must give option "
-                f"sourceName={source}",
-                stacklevel=2,
-            )
+        serves = True
+    if serves and source is not None:
+        warnings.warn(
+            f"this session has the format {FORMAT} already; reads must give option "
+            f"sourceName={source}",
+            stacklevel=2,
+        )
