@@ -25,10 +25,14 @@ def _order(key: str, status: str, day: int) -> dict:
 @pytest.mark.delta
 def test_a_client_keeps_a_table_of_all_versions(tmp_path):
     python = wheel.with_spark(tmp_path / "python", environment.spark_line(), pipelines=True)
-    configuration = {"scd_type": "SCD_TYPE_2"}
+    # Two pages: where the Python data source gets one micro-batch in a run, that takes two runs.
+    configuration = {"scd_type": "SCD_TYPE_2", "max_records_per_batch": "1"}
+    others = [_order(f"x{n:02}", "open", 1) for n in range(60)]
     table = {"source_table": "orders", "table_configuration": configuration}
     with Simulator("serve", "--source", "example") as simulator:
-        simulator.set_records("example", "orders", [_order("a", "open", 1), _order("b", "open", 1)])
+        simulator.set_records(
+            "example", "orders", [_order("a", "open", 1), _order("b", "open", 1), *others]
+        )
         options = example(simulator, "orders")
         del options["tableName"]
         file = connections.file(tmp_path, shop=options)
@@ -46,7 +50,7 @@ def test_a_client_keeps_a_table_of_all_versions(tmp_path):
                 "pipeline": {"connection_name": "shop", "objects": [{"table": table}]},
                 "checkpoints": str(tmp_path / "checkpoints"),
                 "simulator": simulator.url,
-                "later": [_order("a", "paid", 3), _order("b", "open", 1)],
+                "later": [_order("a", "paid", 3), _order("b", "open", 1), *others],
                 "result": str(tmp_path / "result.json"),
             }
             client = Path(__file__).with_name("ingest_client.py")
@@ -54,8 +58,9 @@ def test_a_client_keeps_a_table_of_all_versions(tmp_path):
             processes.run(python, client, spec, tmp_path / "client", environment=alone)
 
     told = json.loads((tmp_path / "result.json").read_text())
-    assert told["runs"] == [2, 1]
-    assert told["rows"] == [
+    assert told["runs"] == [62, 1]
+    assert len(told["rows"]) == 63
+    assert [row for row in told["rows"] if row[0] in "ab"] == [
         ["a", "2026-01-01", "2026-01-03", "open"],
         ["a", "2026-01-03", "None", "paid"],
         ["b", "2026-01-01", "None", "open"],

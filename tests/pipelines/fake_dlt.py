@@ -10,6 +10,8 @@ from __future__ import annotations
 import re
 from dataclasses import dataclass, field
 
+from pyspark.sql import Column
+
 _NAME = re.compile(r"(`([^`]|``)+`|\w+)(\.(`([^`]|``)+`|\w+)){0,2}")
 
 
@@ -84,7 +86,10 @@ class FakeDlt:
         self._known_table(target)
         self._known_view(source)
         assert keys and _are_names(keys)
-        assert sequence_by is not None
+        assert isinstance(sequence_by, (str, Column)) and not _is_blank(sequence_by)
+        assert isinstance(apply_as_deletes, (str, Column, type(None)))
+        assert not _is_blank(apply_as_deletes)
+        assert isinstance(once, bool)
         assert stored_as_scd_type in (1, 2, "1", "2")
         flow = {
             "kind": "changes",
@@ -93,7 +98,7 @@ class FakeDlt:
             "keys": keys,
             "sequence_by": sequence_by,
             "scd": int(stored_as_scd_type),
-            "deletes": apply_as_deletes is not None,
+            "apply_as_deletes": apply_as_deletes,
         }
         self._define(self.flows, name or target, flow)
 
@@ -135,6 +140,10 @@ def _query(function):
     assert callable(function) and function.__code__.co_argcount == 0
 
     return function
+
+
+def _is_blank(value) -> bool:
+    return isinstance(value, str) and not value.strip()
 
 
 def _are_names(names) -> bool:

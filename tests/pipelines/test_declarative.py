@@ -1,22 +1,27 @@
 """What is declared to pipeline engines, and what is refused before anything is."""
 
+from dataclasses import dataclass, replace
+
 import pytest
 from lakeflow_connect.pipelines import SpecError
 from lakeflow_connect.pipelines.declarative import DatabricksBackend, SparkPipelinesBackend
 from lakeflow_connect.pipelines.plan import Ingestion, PlannedTable
 from pipelines.fake_dlt import FakeDlt
+from pyspark.sql import functions as F
 
 
 def _table(ingestion: Ingestion, scd=1, **more) -> PlannedTable:
     plain = ingestion is Ingestion.APPEND
     ordered = ingestion in (Ingestion.CDC, Ingestion.CDC_WITH_DELETES)
     values = {
+        "connection": "c",
         "source": "t",
         "destination": ("d",),
         "ingestion": ingestion,
         "scd": None if plain else scd,
         "keys": () if plain else ("id",),
         "sequence": ("at",) if ordered else (),
+        "instants": (),
         "clustering": (),
         "columns": ("id", "at"),
         "options": {"tableName": "t", "SliceStore": "/slices"},
@@ -26,11 +31,57 @@ def _table(ingestion: Ingestion, scd=1, **more) -> PlannedTable:
     return PlannedTable(**values | more)
 
 
-def _declared(*tables: PlannedTable) -> FakeDlt:
+def _declared(*tables: PlannedTable, spark=None) -> FakeDlt:
     dlt = FakeDlt()
-    DatabricksBackend(None, dlt).define(tables)
+    DatabricksBackend(spark, dlt).define(tables)
 
     return dlt
+
+
+class FakeSpark:
+    """A session that shows how it was read from, and reads nothing."""
+
+    @property
+    def read(self):
+        return FakeReader("batch")
+
+    @property
+    def readStream(self):  # noqa: N802
+        return FakeReader("stream")
+
+
+@dataclass(frozen=True)
+class FakeReader:
+    """A reader, and the frame that it becomes.
+
+    Attributes:
+        how: `batch` or `stream`.
+        told: what it was told so far, in order.
+    """
+
+    how: str
+    told: tuple = ()
+
+    def format(self, name):
+        return self._and("format", name)
+
+    def options(self, **options):
+        return self._and("options", options)
+
+    def load(self):
+        return self._and("load")
+
+    def select(self, *columns):
+        return self._and("select", *columns)
+
+    def _and(self, *told):
+        return replace(self, told=(*self.told, told))
+
+
+def _query(how: str, options: dict, *columns: str) -> FakeReader:
+    told = (("format", "lakeflow_connect"), ("options", options), ("load",), ("select", *columns))
+
+    return FakeReader(how, told)
 
 
 @pytest.mark.parametrize("scd", [1, 2])
@@ -47,9 +98,68 @@ def test_changes_are_one_view_and_one_flow(scd):
             "keys": ["id"],
             "sequence_by": "at",
             "scd": scd,
-            "deletes": False,
+            "apply_as_deletes": None,
         }
     }
+
+
+@pytest.mark.parametrize("scd", [1, 2])
+def test_deletes_are_a_view_and_a_flow_of_their_own(spark, scd):
+    dlt = _declared(_table(Ingestion.CDC_WITH_DELETES, scd))
+
+    assert dlt.tables == {"d": {"cluster_by": None}}
+    assert list(dlt.views) == ["source_t_1_upsert", "source_t_1_delete"]
+    assert list(dlt.flows) == ["d", "source_t_1_delete_flow"]
+    upserts, deletes = dlt.flows.values()
+    applied = deletes.pop("apply_as_deletes")
+    assert upserts.pop("apply_as_deletes") is None
+    assert [row[0] for row in spark.range(2).select(applied).collect()] == [True, True]
+    same = {"kind": "changes", "target": "d", "keys": ["id"], "sequence_by": "at", "scd": scd}
+    assert upserts == same | {"source": "source_t_1_upsert"}
+    assert deletes == same | {"source": "source_t_1_delete"}
+
+
+#: Sequence and instants of a table, the type of what orders it, and its rows in that order.
+_ORDERS = [
+    (("at",), ("at",), "timestamp", [3, 1, 2]),
+    (("day", "at"), (), "struct<string,string>", [1, 2, 3]),
+    (("day", "at"), ("at",), "struct<string,timestamp>", [1, 3, 2]),
+    (("at.day", "x`y"), (), "struct<int,string>", [2, 1, 3]),
+]
+
+
+@pytest.mark.parametrize(("sequence", "instants", "kind", "expected"), _ORDERS)
+def test_an_order_is_a_column_where_its_name_does_not_say_it(
+    spark, sequence, instants, kind, expected
+):
+    table = _table(Ingestion.CDC_WITH_DELETES, sequence=sequence, instants=instants)
+    flows = _declared(table).flows.values()
+    if "at.day" in sequence:
+        rows = [(1, (2,), "b"), (2, (1,), "c"), (3, (3,), "a")]
+        frame = spark.createDataFrame(rows, "id INT, at STRUCT<day: INT>, `x``y` STRING")
+    else:
+        rows = [
+            (1, "a", "2026-01-01T09:30:00Z"),
+            (2, "b", "2026-01-01T10:00:00+00:00"),
+            (3, "b", "2026-01-01T11:00:00+02:00"),
+        ]
+        frame = spark.createDataFrame(rows, "id INT, day STRING, at STRING")
+
+    assert len(flows) == 2
+    for flow in flows:
+        order = flow["sequence_by"]
+        (field,) = frame.select(order).schema.fields
+        fields = getattr(field.dataType, "fields", None)
+        kinds = [part.dataType.simpleString() for part in fields or [field]]
+        assert (f"struct<{','.join(kinds)}>" if fields else kinds[0]) == kind
+        assert [row.id for row in frame.orderBy(order).collect()] == expected
+
+
+def test_what_is_no_instant_is_null_and_no_failure(spark):
+    (flow,) = _declared(_table(Ingestion.CDC, instants=("at",))).flows.values()
+    frame = spark.createDataFrame([("soon",), (None,)], "at STRING")
+
+    assert frame.where(F.isnull(flow["sequence_by"])).count() == 2
 
 
 def test_plain_rows_are_one_flow():
@@ -95,6 +205,44 @@ def test_the_older_names_of_the_functions_will_do():
     DatabricksBackend(None, dlt).define(tables)
 
     assert list(dlt.flows) == ["d", "e"]
+
+
+@pytest.mark.usefixtures("spark")
+@pytest.mark.parametrize("ingestion", Ingestion)
+def test_views_and_flows_read_what_is_written(ingestion):
+    options = {"tableName": "t", "SliceStore": "/slices", "per_page": "7"}
+    table = _table(ingestion, columns=("id", "at", "a`b", "c.d"), options=options)
+    dlt = _declared(table, spark=FakeSpark())
+    queries = dlt.views | {n: f["query"] for n, f in dlt.flows.items() if "query" in f}
+
+    def read(how: str, **more: str) -> FakeReader:
+        return _query(how, options | more, "`id`", "`at`", "`a``b`", "`c.d`")
+
+    changes = {"source_t_1_upsert": read("stream")}
+    assert {name: query() for name, query in queries.items()} == {
+        Ingestion.APPEND: {"source_t_1_append_flow": read("stream")},
+        Ingestion.SNAPSHOT: {"source_t_1_snapshot": read("batch")},
+        Ingestion.CDC: changes,
+        Ingestion.CDC_WITH_DELETES: changes
+        | {"source_t_1_delete": read("stream", isDeleteFlow="true")},
+    }[ingestion]
+
+
+@pytest.mark.usefixtures("spark")
+def test_queries_of_two_tables_are_not_mixed_up():
+    tables = [
+        _table(Ingestion.CDC_WITH_DELETES, destination=(name,), options={"n": name}, tag=name)
+        for name in ("a", "b")
+    ]
+    views = _declared(*tables, spark=FakeSpark()).views
+
+    read = {name: query().told[1][1] for name, query in views.items()}
+    assert read == {
+        "source_a_upsert": {"n": "a"},
+        "source_a_delete": {"n": "a", "isDeleteFlow": "true"},
+        "source_b_upsert": {"n": "b"},
+        "source_b_delete": {"n": "b", "isDeleteFlow": "true"},
+    }
 
 
 def test_what_needs_merges_is_refused_before_anything_is_declared():

@@ -25,11 +25,9 @@ class Source:
         names = json.loads(options["tableNameList"])
         empty = {"primary_keys": None, "cursor_field": None, "ingestion_type": None}
         unknown = empty | {"_error": "TABLE_NOT_FOUND: unknown table"}
+        told = {"_error": None, "_cursor_kind": None}
 
-        return [
-            {"tableName": name, "_error": None} | (self.tables.get(name) or unknown)
-            for name in names
-        ]
+        return [{"tableName": name} | told | (self.tables.get(name) or unknown) for name in names]
 
 
 def _spec(*tables: dict):
@@ -74,6 +72,17 @@ def test_the_specification_wins():
     assert planned.clustering == ("a",)
 
 
+def test_a_cursor_that_is_a_point_in_time_is_compared_as_one():
+    def instants(**configuration) -> tuple[str, ...]:
+        table = {"source_table": "t", "table_configuration": configuration}
+        return _planned(table, _cursor_kind="instant").instants
+
+    assert instants() == ("updated_at",)
+    assert instants(sequence_by="x,updated_at") == ("updated_at",)
+    assert instants(sequence_by="x") == instants(scd_type="APPEND_ONLY") == ()
+    assert _planned({"source_table": "t"}).instants == ()
+
+
 def test_append_only_keeps_every_change_as_a_row():
     configuration = {"scd_type": "append_only"}
     planned = _planned({"source_table": "t", "table_configuration": configuration})
@@ -95,6 +104,7 @@ def test_tables_are_asked_for_at_once_each_with_its_options():
             "tableNameList": '["a", "b"]',
             "tableConfigs": '{"a": {"region": "eu"}, "b": {}}',
             "withErrors": "true",
+            "withCursorKinds": "true",
         }
     ]
 

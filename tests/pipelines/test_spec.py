@@ -1,6 +1,9 @@
 """Pipeline specifications: what is accepted, and every problem named at once."""
 
+import pickle
+
 import pytest
+from lakeflow_connect import LakeflowError
 from lakeflow_connect.pipelines import ScdType, SpecError, TableSpec, parse
 
 
@@ -148,6 +151,24 @@ def test_every_problem_is_named_at_once():
         "Additional properties are not allowed ('extra' was unexpected)",
     ):
         assert any(part in problem for problem in found), part
+
+
+def test_problems_of_the_form_hide_no_others():
+    spec = _spec(_table(scd_type="x"), _table(tableName="u"), _table(primary_keys="a,,b"))
+
+    form, name, keys = _problems(spec)
+    assert form.startswith("objects[0].table.table_configuration.scd_type: must be one of")
+    assert name.startswith("objects[1].table.table_configuration.tableName: is set by")
+    assert keys.startswith("objects[2].table.table_configuration.primary_keys: must not have")
+
+
+def test_a_specification_with_problems_is_an_error_of_the_library():
+    with pytest.raises(LakeflowError) as failure:
+        parse([])
+
+    copy = pickle.loads(pickle.dumps(failure.value))
+    assert (copy.code, str(copy)) == ("CONFIG_INVALID", str(failure.value))
+    assert copy.problems == failure.value.problems
 
 
 @pytest.mark.parametrize(

@@ -167,6 +167,13 @@ pub static VIRTUAL_OPTIONS: &[OptionSpec] = &[
     )
     .default("false"),
     OptionSpec::new(
+        "withCursorKinds",
+        OptionKind::Bool,
+        "Whether `_community_table_metadata` has a column `_cursor_kind`, which is `instant` where the \
+         cursor is a point in time, whatever its column's type.",
+    )
+    .default("false"),
+    OptionSpec::new(
         "namespacePrefix",
         OptionKind::Text,
         "Namespace whose children `_community_namespaces` lists, as a JSON list; the root unless \

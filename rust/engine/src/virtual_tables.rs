@@ -6,8 +6,8 @@ use crate::options::{PLATFORM_OPTIONS, VIRTUAL_OPTIONS};
 use crate::rows;
 use async_trait::async_trait;
 use lakeflow_core::{
-    Column, Connector, DataType, Error, ErrorKind, FieldPath, Ingestion, Namespaces, Options,
-    PageStream, Progress, ReadRequest, Result, Settings, Source, TableSchema, TableSpec,
+    Column, Connector, CursorKind, DataType, Error, ErrorKind, FieldPath, Ingestion, Namespaces,
+    Options, PageStream, Progress, ReadRequest, Result, Settings, Source, TableSchema, TableSpec,
 };
 use serde_json::{Map, Value, json};
 use std::sync::Arc;
@@ -84,6 +84,9 @@ impl Connector for About {
                 ];
                 if options.flag("withErrors") {
                     columns.push(Column::new("_error", DataType::String));
+                }
+                if options.flag("withCursorKinds") {
+                    columns.push(Column::new("_cursor_kind", DataType::String));
                 }
                 columns
             }
@@ -172,6 +175,7 @@ impl About {
             "primary_keys": if key.is_empty() { Value::Null } else { key.into() },
             "cursor_field": spec.cursor.as_ref().map(FieldPath::to_string),
             "ingestion_type": spec.ingestion.name(),
+            "_cursor_kind": cursor_kind(&spec),
         }))
     }
 
@@ -212,6 +216,15 @@ impl About {
             ))),
         }
     }
+}
+
+/// `instant` for a cursor whose values are points in time however they are spelled; `None` for others,
+/// and for those that the table is not read by.
+fn cursor_kind(spec: &TableSpec) -> Option<&'static str> {
+    let order = spec.rows.order()?;
+    let read_by = spec.cursor.is_some() && order.field == spec.cursor;
+
+    (read_by && order.kind == CursorKind::Instant).then_some("instant")
 }
 
 /// The namespaces directly below `prefix`, sorted.

@@ -93,6 +93,20 @@ async fn a_table_that_cannot_be_described_is_a_row_of_nulls_and_its_error_if_ask
 }
 
 #[tokio::test]
+async fn a_cursor_that_is_a_point_in_time_is_told_if_asked_for() {
+    let asked = [
+        ("tableName", "_community_table_metadata"),
+        ("tableNameList", r#"["issues", "branches"]"#),
+        ("tableConfigs", r#"{"issues": {}, "branches": {}}"#),
+        ("withCursorKinds", "true"),
+    ];
+    let rows = read(&flat(&asked)).await.unwrap();
+    let kinds: Vec<_> = rows.iter().map(|row| row["_cursor_kind"].as_str()).collect();
+
+    assert_eq!(kinds, [Some("instant"), None]);
+}
+
+#[tokio::test]
 async fn namespaces_are_the_sorted_children_of_a_prefix() {
     let named =
         |prefix: &str| tree(&[("tableName", "_community_namespaces"), ("namespacePrefix", prefix)]);

@@ -93,7 +93,8 @@ def _warn_if_late(ours: str) -> None:
 
 def _submitted() -> dict[str, str]:
     """Settings that PySpark starts its JVM with."""
-    words = shlex.split(os.environ.get("PYSPARK_SUBMIT_ARGS", ""))
+    given = os.environ.get("PYSPARK_SUBMIT_ARGS", "")
+    words = shlex.split(re.sub(r"(--\w+)=", r"\1 ", given))
     settings = {}
     for word, value in zip(words, words[1:]):
         if word in ("--conf", "-c") and "=" in value:

@@ -85,9 +85,8 @@ class Progress:
 
 def _is_watched() -> bool:
     """Whether standard error is a terminal or the output of a notebook's cell."""
-    if sys.stderr is None:
-        return False
-    if sys.stderr.isatty():
+    # Whoever replaces standard error may forget what a file can be asked.
+    if getattr(sys.stderr, "isatty", bool)():
         return True
     try:
         from IPython import get_ipython

@@ -10,11 +10,12 @@ import warnings
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING, Any
 
+from .merges import instant, path
 from .plan import Ingestion, PlannedTable, quoted
 from .spec import Problem, SpecError
 
 if TYPE_CHECKING:
-    from pyspark.sql import DataFrame, SparkSession
+    from pyspark.sql import Column, DataFrame, SparkSession
 
 _FORMAT = "lakeflow_connect"
 
@@ -66,6 +67,8 @@ class DatabricksBackend:
         )
 
     def _changes(self, table: PlannedTable):
+        from pyspark.sql import functions as f
+
         view = table.view("upsert")
         self._dlt.view(name=view)(_reader(self._spark, table, streaming=True))
         self._flow(table, source=view)
@@ -73,18 +76,14 @@ class DatabricksBackend:
             view = table.view("delete")
             reader = _reader(self._spark, table, streaming=True, isDeleteFlow="true")
             self._dlt.view(name=view)(reader)
-            self._flow(table, source=view, name=f"{view}_flow", apply_as_deletes="true")
+            deletes = {"name": f"{view}_flow", "apply_as_deletes": f.expr("true")}
+            self._flow(table, source=view, **deletes)
 
     def _flow(self, table: PlannedTable, **more):
-        from pyspark.sql import functions as f
-
-        sequence = table.sequence[0] if len(table.sequence) == 1 else f.struct(*table.sequence)
-        if "apply_as_deletes" in more:
-            more["apply_as_deletes"] = f.expr(more["apply_as_deletes"])
         self._change_flow(
             target=_target(table),
             keys=list(table.keys),
-            sequence_by=sequence,
+            sequence_by=_sequence(table),
             stored_as_scd_type=table.scd,
             **more,
         )
@@ -115,7 +114,7 @@ class SparkPipelinesBackend:
         ]
         if refused:
             advice = (
-                "these tables need merges, which Apache Spark's pipelines do not have: run"
+                "these tables need merges, which are not written by Apache Spark's pipelines: run"
                 " lakeflow_connect.ingest(spark, spec, checkpoints=...) outside of a pipeline,"
                 " which writes them to Delta Lake"
             )
@@ -157,6 +156,20 @@ def _warn_of_repeats(tables: Sequence[PlannedTable]):
             " update unless the jar serves or option sliceStore names a folder",
             stacklevel=3,
         )
+
+
+def _sequence(table: PlannedTable) -> str | Column:
+    """What orders the versions of a row."""
+    from pyspark.sql import functions as f
+
+    if len(table.sequence) == 1 and not table.instants:
+        return table.sequence[0]
+    columns = [
+        f.expr(instant(path(name))) if name in table.instants else f.col(path(name))
+        for name in table.sequence
+    ]
+
+    return columns[0] if len(columns) == 1 else f.struct(*columns)
 
 
 def _target(table: PlannedTable) -> str:

@@ -7,11 +7,11 @@ from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import TYPE_CHECKING
 
-from ..errors import within
+from ..errors import LakeflowError, config_invalid, within
 from .declarative import DatabricksBackend, SparkPipelinesBackend
 from .delta import DeltaBackend, Written
 from .plan import plan
-from .spec import parse
+from .spec import SpecError, parse_what_can_be
 
 if TYPE_CHECKING:
     from pyspark.sql import DataFrame, SparkSession
@@ -114,8 +114,8 @@ def ingest(
         checkpoints: folder for what tables must remember between runs, a different one for each
             specification.
         source: the source, where the connection does not say it.
-        skip_failing: leave out tables that cannot be described, with a warning, instead of
-            refusing the specification.
+        skip_failing: leave out tables with problems, with a warning, instead of refusing the
+            specification; those of its form are refused all the same.
 
     Returns:
         What was done with each table; nothing for those that are declared.
@@ -124,15 +124,25 @@ def ingest(
         SpecError: the specification has problems; nothing was created.
         LakeflowError: the source cannot be asked; nothing was created.
         IngestError: tables failed while they were read or written; the others were finished.
-        ValueError: `checkpoints` is missing, and there is no pipeline around.
+        ConfigInvalidError: `checkpoints` is missing, and there is no pipeline around.
     """
-    spec = parse(pipeline_spec)
+    spec, problems = parse_what_can_be(pipeline_spec)
+    if spec is None:
+        raise SpecError(problems)
     options = {} if source is None else {"sourceName": source}
 
     engine = DeltaBackend(spark, checkpoints) if checkpoints else _pipeline(spark)
     # Apache Spark analyses and runs nothing while a pipeline is being declared.
     known = _Native() if isinstance(engine, SparkPipelinesBackend) else ThroughSpark(spark)
-    tables = plan(spec, known, options, skip_failing=skip_failing)
+    try:
+        tables = plan(spec, known, options, skip_failing=skip_failing)
+    except SpecError as error:
+        raise SpecError([*problems, *error.problems]) from None
+    except LakeflowError:
+        if not problems:
+            raise
+    if problems:
+        raise SpecError(problems)
     if not isinstance(engine, DeltaBackend):
         engine.define(tables)
         return []
@@ -152,7 +162,7 @@ def _pipeline(spark: SparkSession) -> DatabricksBackend | SparkPipelinesBackend:
     if pipelines is not None and _is_defining():
         return SparkPipelinesBackend(spark, pipelines)
 
-    raise ValueError(
+    raise config_invalid(
         "argument 'checkpoints' is needed outside of a pipeline: name a folder, and tables are"
         " written to Delta Lake"
     )

@@ -33,10 +33,12 @@ class Change:
     Attributes:
         keys: columns that identify a row.
         sequence: columns that order the versions of a row.
+        instants: those of them that are compared as points in time.
     """
 
     keys: Sequence[str]
     sequence: Sequence[str] = ()
+    instants: Sequence[str] = ()
 
     @property
     def key_names(self) -> list[str]:
@@ -50,10 +52,16 @@ class Change:
         marks = {name: f.col(path(key)) for name, key in zip(self.key_names, self.keys)}
         if self.sequence:
             marks[SEQUENCE] = f.struct(
-                *(f.col(path(name)).alias(f"_{n}") for n, name in enumerate(self.sequence))
+                *(f.expr(self.ordered(name)).alias(f"_{n}") for n, name in enumerate(self.sequence))
             )
 
         return rows.select("*", *(column.alias(name) for name, column in marks.items()))
+
+    def ordered(self, name: str, alias: str = "") -> str:
+        """A column of the sequence, in SQL, as it is compared."""
+        column = f"{alias}.{path(name)}" if alias else path(name)
+
+        return instant(column) if name in self.instants else column
 
     @property
     def begin(self) -> Column:
@@ -167,7 +175,8 @@ def history(
 def snapshot_history(
     found: DataFrame, existing: DataFrame, columns: Sequence[str], change: Change, at: Column
 ) -> DataFrame:
-    """What a snapshot, as marked rows, changes: versions to close and to open at the time `at`.
+    """What a snapshot, as marked rows, changes: versions to close and to open at the time `at`,
+    which must be after all that the table has.
 
     Returns:
         `columns`, marks, [`START`], [`END`] and [`DELETED`], which is set for those to close.
@@ -258,6 +267,11 @@ def aligned(column: Column, kind: DataType, wanted: DataType) -> Column:
         )
 
     return column
+
+
+def instant(column: str) -> str:
+    """A text or timestamp as a point in time, in SQL; null for a text that is none."""
+    return f"try_cast({column} AS TIMESTAMP_LTZ)"
 
 
 def path(name: str) -> str:

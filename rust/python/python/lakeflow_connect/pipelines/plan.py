@@ -47,24 +47,29 @@ class PlannedTable:
     """One table to create, with nothing left to decide.
 
     Attributes:
+        connection: name of the connection.
         source: table of the source.
         destination: catalog, schema and table to write, as many as there are.
         ingestion: how the source's table changes.
         scd: 1 for the latest version of each row, 2 for all of them; `None` for plain rows.
         keys: columns that identify a row; none for plain rows.
         sequence: columns that order the versions of a row; none for snapshots and plain rows.
+        instants: those of them that are points in time, whatever their type: text of other zones
+            would be in another order.
         clustering: columns by which the table is clustered.
         columns: columns that are written, in the source's order.
         options: what every read is given.
         tag: part of names of views and flows, unique in an engine.
     """
 
+    connection: str
     source: str
     destination: tuple[str, ...]
     ingestion: Ingestion
     scd: int | None
     keys: tuple[str, ...]
     sequence: tuple[str, ...]
+    instants: tuple[str, ...]
     clustering: tuple[str, ...]
     columns: tuple[str, ...]
     options: Mapping[str, str]
@@ -137,6 +142,7 @@ def _metadata(tables: Iterable[TableSpec], source: Source, base: Mapping[str, st
             "tableNameList": json.dumps(list(batch)),
             "tableConfigs": json.dumps({n: dict(tables[i].options) for n, i in batch.items()}),
             "withErrors": "true",
+            "withCursorKinds": "true",
         }
         for row in source.rows(dict(base) | asked):
             found[batch[row["tableName"]]] = row
@@ -177,7 +183,7 @@ def _planned(
             stacklevel=2,
         )
     keys = table.keys or tuple(found["primary_keys"] or ())
-    cursor = found["cursor_field"]
+    cursor, is_instant = found["cursor_field"], found["_cursor_kind"] == "instant"
     sequence = table.sequence or ((cursor,) if cursor else ())
     plain = ingestion is Ingestion.APPEND
     if not plain and not keys:
@@ -226,12 +232,14 @@ def _planned(
         raise SpecError(problems)
 
     return PlannedTable(
+        connection=spec.connection,
         source=table.source,
         destination=table.destination,
         ingestion=ingestion,
         scd=None if plain else 2 if table.scd is ScdType.SCD_TYPE_2 else 1,
         keys=() if plain else keys,
         sequence=sequence if ordered else (),
+        instants=(cursor,) if ordered and is_instant and cursor in sequence else (),
         clustering=table.clustering,
         columns=columns,
         options=options,

@@ -16,6 +16,8 @@ from importlib import resources
 
 from jsonschema import Draft202012Validator
 
+from ..errors import ConfigInvalidError
+
 #: Options that the pipeline itself gives to every read.
 _FRAMEWORK_OPTIONS = (
     "connection",
@@ -33,19 +35,20 @@ _FRAMEWORK_OPTIONS = (
 _SECRET = re.compile("secret|password|token|api_?key|private_?key|credential", re.IGNORECASE)
 
 
-class SpecError(ValueError):
+class SpecError(ConfigInvalidError):
     """A specification that cannot be carried out.
 
     Attributes:
         problems: every problem found, each with its place in the specification.
     """
 
-    code = "CONFIG_INVALID"
-
     def __init__(self, problems: Iterable[Problem]):
         self.problems = tuple(problems)
         lines = "".join(f"\n- {problem}" for problem in self.problems)
-        super().__init__(f"[{self.code}] the pipeline specification has problems:{lines}")
+        super().__init__("CONFIG_INVALID", f"the pipeline specification has problems:{lines}")
+
+    def __reduce__(self) -> tuple:
+        return type(self), (self.problems,)
 
 
 @dataclass(frozen=True)
@@ -131,19 +134,33 @@ def parse(spec: object) -> PipelineSpec:
     Raises:
         SpecError: it has problems; all of them are named at once.
     """
-    problems = list(_form_problems(spec))
-    if problems:
-        raise SpecError(problems)
-    tables = []
-    for number, entry in enumerate(spec["objects"]):
-        table, found = _table(f"objects[{number}].table", entry["table"])
-        tables.append(table)
-        problems += found
-    problems += _repeated_destinations(tables)
-    if problems:
+    parsed, problems = parse_what_can_be(spec)
+    if parsed is None or problems:
         raise SpecError(problems)
 
-    return PipelineSpec(spec["connection_name"].strip(), tuple(tables))
+    return parsed
+
+
+def parse_what_can_be(spec: object) -> tuple[PipelineSpec | None, list[Problem]]:
+    """The tables of a specification that have no problems, if its form lets them be found, and the
+    problems of all others."""
+    problems, bad = [], set()
+    for place, problem in _form_problems(spec):
+        problems.append(problem)
+        bad.add(place)
+    if any(place is None for place in bad):
+        return None, problems
+    tables = []
+    for number, entry in enumerate(spec["objects"]):
+        if number in bad:
+            continue
+        table, found = _table(f"objects[{number}].table", entry["table"])
+        problems += found
+        if not found:
+            tables.append(table)
+    problems += _repeated_destinations(tables)
+
+    return PipelineSpec(spec["connection_name"].strip(), tuple(tables)), problems
 
 
 @cache
@@ -153,11 +170,14 @@ def _validator() -> Draft202012Validator:
     return Draft202012Validator(json.loads(text))
 
 
-def _form_problems(spec: object) -> Iterable[Problem]:
+def _form_problems(spec: object) -> Iterable[tuple[int | None, Problem]]:
+    """Problems that the schema finds, each with the number of its table if it has one."""
     errors = sorted(_validator().iter_errors(spec), key=lambda error: list(map(str, error.path)))
     for error in errors:
         path = "".join(f"[{p}]" if isinstance(p, int) else f".{p}" for p in error.absolute_path)
-        yield Problem(path.lstrip("."), _message(error))
+        place = [*error.absolute_path, None, None]
+        number = place[1] if place[0] == "objects" and isinstance(place[1], int) else None
+        yield number, Problem(path.lstrip("."), _message(error))
 
 
 def _message(error) -> str:
