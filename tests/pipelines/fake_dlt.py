@@ -89,6 +89,7 @@ class FakeDlt:
         assert isinstance(sequence_by, (str, Column)) and not _is_blank(sequence_by)
         assert isinstance(apply_as_deletes, (str, Column, type(None)))
         assert not _is_blank(apply_as_deletes)
+        assert except_column_list is None or _are_names(except_column_list)
         assert isinstance(once, bool)
         assert stored_as_scd_type in (1, 2, "1", "2")
         flow = {
@@ -99,6 +100,7 @@ class FakeDlt:
             "sequence_by": sequence_by,
             "scd": int(stored_as_scd_type),
             "apply_as_deletes": apply_as_deletes,
+            "except_column_list": except_column_list,
         }
         self._define(self.flows, name or target, flow)
 

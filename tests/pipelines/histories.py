@@ -7,6 +7,9 @@ from dataclasses import dataclass, field
 
 from pipelines.truth import Sighting
 
+#: Seconds by which deletes may be ahead of changes.
+AHEAD = 20
+
 
 @dataclass
 class Service:
@@ -27,20 +30,37 @@ class Service:
     _last_deletes: dict[str, int] = field(default_factory=dict)
 
     def change(self, keys: list[str], now: int, span: int, *, deletes: bool):
-        """Lets each of `keys` change or not, at times from `now - span` on, often the same."""
+        """Lets each of `keys` change or not, at times from `now - span` on, often the same.
+
+        Deletes of records that do not return may be up to [`AHEAD`] seconds after all else.
+        """
         for key in keys:
             if self.random.random() < 0.4:
                 continue
             at = max(now - self.random.randrange(span), self._last(key))
             if deletes and key in self.records and self.random.random() < 0.4:
                 del self.records[key]
+                returns = self.random.random() < 0.5
+                if not returns and self.random.random() < 0.5:
+                    at = now + self.random.randrange(AHEAD)
                 self.deleted.append((key, at))
                 self._last_deletes[key] = at
-                if self.random.random() < 0.5:
+                if returns:
                     again = at + self.random.randrange(2)
                     self.records[key] = (again, f"{key} again at {again}")
             else:
                 self.records[key] = (at, f"{key} {self.random.random()}")
+
+    def late(self, now: int) -> dict[str, tuple[int, str]]:
+        """Versions that a service shows only after it has shown their deletes, where a reader must
+        find them: they are not older than what it has read, and neither are their deletes."""
+        newest = max([now, *(at for at, _ in self.records.values())])
+
+        return {
+            key: (self.random.randint(newest, at), f"{key} late {at}")
+            for key, at in self._last_deletes.items()
+            if at >= newest and key not in self.records and self.random.random() < 0.5
+        }
 
     def show(self, stale: dict[str, tuple[int, str]] | None = None) -> dict[str, tuple[int, str]]:
         """What a reader finds now, which counts as seen: the records, some of them `stale`."""

@@ -15,7 +15,7 @@ from .plan import Ingestion, PlannedTable, quoted
 from .spec import Problem, SpecError
 
 if TYPE_CHECKING:
-    from pyspark.sql import Column, DataFrame, SparkSession
+    from pyspark.sql import DataFrame, SparkSession
 
 _FORMAT = "lakeflow_connect"
 
@@ -80,10 +80,17 @@ class DatabricksBackend:
             self._flow(table, source=view, **deletes)
 
     def _flow(self, table: PlannedTable, **more):
+        from pyspark.sql import functions as f
+
+        instants = _instants(table)
+        # Names only: what else Databricks takes there, its reference does not say.
+        names = [instants.get(name, name) for name in table.sequence]
+        if instants:
+            more["except_column_list"] = list(instants.values())
         self._change_flow(
             target=_target(table),
             keys=list(table.keys),
-            sequence_by=_sequence(table),
+            sequence_by=names[0] if len(names) == 1 else f.struct(*names),
             stored_as_scd_type=table.scd,
             **more,
         )
@@ -158,18 +165,9 @@ def _warn_of_repeats(tables: Sequence[PlannedTable]):
         )
 
 
-def _sequence(table: PlannedTable) -> str | Column:
-    """What orders the versions of a row."""
-    from pyspark.sql import functions as f
-
-    if len(table.sequence) == 1 and not table.instants:
-        return table.sequence[0]
-    columns = [
-        f.expr(instant(path(name))) if name in table.instants else f.col(path(name))
-        for name in table.sequence
-    ]
-
-    return columns[0] if len(columns) == 1 else f.struct(*columns)
+def _instants(table: PlannedTable) -> dict[str, str]:
+    """Columns of the order that are points in time, and what views call them as such."""
+    return {name: f"__instant{number}" for number, name in enumerate(table.instants)}
 
 
 def _target(table: PlannedTable) -> str:
@@ -187,7 +185,8 @@ def _reader(
     def read() -> DataFrame:
         reader = spark.readStream if streaming else spark.read
         frame = reader.format(_FORMAT).options(**table.options, **options).load()
+        instants = (f"{instant(path(name))} AS {own}" for name, own in _instants(table).items())
 
-        return frame.select(*map(quoted, table.columns))
+        return frame.selectExpr(*map(quoted, table.columns), *instants)
 
     return read
