@@ -148,12 +148,13 @@ def interrupted(options: dict) -> dict[str, str]:
 
 def interrupted_after_some(options: dict) -> int:
     """Rows of a large table that come although Ctrl-C was pressed when the first of them had."""
-    read = opened(options)[1]._begin()
+    read, begun = opened(options)[1]._begin(), threading.Event()
 
     def counted() -> int:
         return json.loads(read.metrics())["records"]
 
     def press():
+        begun.wait()
         while not counted():
             time.sleep(0.001)
         os.kill(os.getpid(), signal.SIGINT)
@@ -161,6 +162,7 @@ def interrupted_after_some(options: dict) -> int:
     presser = threading.Thread(target=press)
     presser.start()
     try:
+        begun.set()
         # Runs no Python between the batches.
         list(map(pyarrow.record_batch, read))
     except KeyboardInterrupt:
