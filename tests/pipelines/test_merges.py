@@ -130,7 +130,6 @@ def test_values_take_the_fields_of_the_table_at_any_depth(spark):
 
 
 def test_a_value_is_unchanged_only_if_it_is_equal_to_the_last_digit(spark):
-    spark.conf.set("spark.sql.session.timeZone", "UTC")
     kinds = {
         "number": ("0.1D", "0.2D"),
         "time": ("timestamp'2026-01-01 00:00:00.000001'", "timestamp'2026-01-01 00:00:00.000002'"),
