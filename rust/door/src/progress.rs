@@ -67,6 +67,7 @@ mod tests {
         assert_eq!(named(folder.path()), None);
         assert_eq!(file(&Options::new()), None);
     }
+
     #[tokio::test(start_paused = true)]
     async fn who_watches_sees_counts_and_waits_until_the_file_is_gone() {
         let folder = tempfile::tempdir().unwrap();

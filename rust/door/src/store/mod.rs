@@ -404,7 +404,10 @@ fn nanos(span: Duration) -> i128 {
 pub(crate) fn unusable(what: &str, path: &Path, error: io::Error) -> Error {
     Error::new(
         ErrorKind::ConfigInvalid,
-        format!("the slice store cannot be used: {what}: {error}; correct option 'sliceStore', or TMPDIR where that is not given"),
+        format!(
+            "the slice store cannot be used: {what}: {error}; correct option 'sliceStore', or TMPDIR \
+             where that is not given"
+        ),
     )
     .context("file", path.display().to_string())
     .source(error)

@@ -116,12 +116,12 @@ class LakeflowSource(DataSource):
         from . import _native
 
         options = dict(self.options)
-        if self.default_source is None or _option(options, "sourceName") is not None:
-            return _native.resolved(options)
         try:
-            # A connection may be one of another source.
             return _native.resolved(options)
         except ConfigInvalidError:
+            # Only where nothing names a source: a connection may be one of another.
+            if self.default_source is None or _option(options, "sourceName") is not None:
+                raise
             return _native.resolved(options | {"sourceName": self.default_source})
 
     def _describe(self) -> dict[str, Any]:
